@@ -1,0 +1,1 @@
+"""Postrider: an email platform in one program."""

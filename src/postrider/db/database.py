@@ -1,0 +1,294 @@
+"""Read and write. Repository functions are plain and synchronous: `await db.read(f, …)`, `await db.write(f, …)`.
+
+SQLite has one writer thread: it takes what waits, runs each write in its own SAVEPOINT, commits once for all and
+only then answers (group commit). PostgreSQL has a few writer threads, each write its own transaction. Nobody
+else commits. No write may touch the network.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+Tx = Connection
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READER_THREADS = 3
+WRITER_THREADS = 3  # PostgreSQL only
+GROUP_MAX_WRITES = 64
+GROUP_MAX_S = 0.025  # a write transaction takes no further work after this long
+BUSY_TIMEOUT_MS = 2_000
+CACHED_STATEMENTS = 512
+PG_TRIES = 3  # for serialization failures and deadlocks: the write is run again from its start
+PG_STATEMENT_TIMEOUT_MS = 30_000
+_PG_RETRYABLE = {"40001", "40P01"}
+
+
+class Unavailable(Exception):
+    """The store cannot take this now (disk full, locked, server lost): nothing of it was kept."""
+
+
+@dataclass(slots=True)
+class _Write:
+    function: Callable[[Tx], Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+class Database:
+    """One store, of either kind, for one process."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._readers = ThreadPoolExecutor(READER_THREADS, "db-read")
+        self._local = threading.local()
+        self._writer = _GroupWriter(self.engine) if self.is_sqlite else None
+        self._writers = None if self.is_sqlite else ThreadPoolExecutor(WRITER_THREADS, "db-write")
+
+    async def read(
+        self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `function(tx, …)` on a consistent snapshot; what it writes is never kept."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: self.read_now(function, *args, **kwargs))
+
+    async def write(
+        self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `function(tx, …)` in a transaction and answer when it is on disk. May run it again from its start."""
+        return await self._submit(lambda tx: function(tx, *args, **kwargs), urgent=False)
+
+    async def write_first(
+        self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As write, ahead of the background's writes: somebody waits for this answer."""
+        return await self._submit(lambda tx: function(tx, *args, **kwargs), urgent=True)
+
+    def read_now(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As read, on the calling thread (command line, start-up)."""
+        with _as_unavailable(), self.engine.connect() as tx:
+            return function(tx, *args, **kwargs)
+
+    def write_now(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As write, on the calling thread (command line, start-up)."""
+        return _transact(self.engine, lambda tx: function(tx, *args, **kwargs), self.is_sqlite)
+
+    def close(self) -> None:
+        """Waits for the writes that were handed in."""
+        self._readers.shutdown(wait=True)
+        if self._writer is not None:
+            self._writer.close()
+        if self._writers is not None:
+            self._writers.shutdown(wait=True)
+        self.engine.dispose()
+
+    async def _submit(self, function: Callable[[Tx], T], *, urgent: bool) -> T:
+        loop = asyncio.get_running_loop()
+        if self._writer is not None:
+            future: asyncio.Future[T] = loop.create_future()
+            self._writer.put(_Write(function, future, loop), urgent=urgent)
+            return await future
+        assert self._writers is not None
+        return await loop.run_in_executor(self._writers, lambda: _transact(self.engine, function, False))
+
+
+class _GroupWriter:
+    """The one writer of a SQLite file."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._urgent: deque[_Write] = deque()
+        self._patient: deque[_Write] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="db-write", daemon=True)
+        self._thread.start()
+
+    def put(self, write: _Write, *, urgent: bool) -> None:
+        with self._wake:
+            if self._closing:
+                raise Unavailable("the store is closing")
+            (self._urgent if urgent else self._patient).append(write)
+            self._wake.notify()
+
+    def close(self) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection: Connection | None = None
+        while True:
+            with self._wake:
+                while not (self._urgent or self._patient or self._closing):
+                    self._wake.wait()
+                if self._closing and not (self._urgent or self._patient):
+                    break
+            try:
+                connection = connection or self._engine.connect()
+            except DBAPIError as error:
+                self._answer([(write, None, Unavailable(str(error.orig))) for write in self._drain()])
+                time.sleep(0.05)
+                continue
+            self._run_group(connection)
+        if connection is not None:
+            connection.close()
+
+    def _run_group(self, connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        taken: list[tuple[_Write, Any, BaseException | None]] = []
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except Exception as error:  # sqlite3.Error: locked by another program, disk full
+            self._answer([(write, None, Unavailable(str(error))) for write in self._drain()])
+            return
+        started = time.monotonic()
+        while len(taken) < GROUP_MAX_WRITES and time.monotonic() - started < GROUP_MAX_S:
+            write = self._next()
+            if write is None:
+                break
+            taken.append((write, *_run_in_savepoint(connection, driver, write.function)))
+        try:
+            driver.execute("COMMIT")
+        except Exception as error:
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+            lost = Unavailable(str(error))
+            taken = [(write, None, failure or lost) for write, _, failure in taken]
+        self._answer(taken)
+
+    def _next(self) -> _Write | None:
+        with self._wake:
+            if self._urgent:
+                return self._urgent.popleft()
+            return self._patient.popleft() if self._patient else None
+
+    def _drain(self) -> list[_Write]:
+        with self._wake:
+            waiting = [*self._urgent, *self._patient]
+            self._urgent.clear()
+            self._patient.clear()
+            return waiting
+
+    @staticmethod
+    def _answer(done: list[tuple[_Write, Any, BaseException | None]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Write, Any, BaseException | None]]] = {}
+        for item in done:
+            by_loop.setdefault(item[0].loop, []).append(item)
+        for loop, items in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, items)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                continue
+
+
+def _resolve(done: list[tuple[_Write, Any, BaseException | None]]) -> None:
+    for write, result, failure in done:
+        if write.future.done():
+            continue
+        if failure is None:
+            write.future.set_result(result)
+        else:
+            write.future.set_exception(failure)
+
+
+def _run_in_savepoint(
+    connection: Connection, driver: Any, function: Callable[[Tx], Any]
+) -> tuple[Any, BaseException | None]:
+    try:
+        driver.execute("SAVEPOINT w")
+        result = function(connection)
+        driver.execute("RELEASE w")
+        return result, None
+    except BaseException as error:
+        failure = Unavailable(str(error.orig)) if isinstance(error, OperationalError) else error
+        if driver.in_transaction:  # a full disk may have rolled back the whole transaction already
+            driver.execute("ROLLBACK TO w")
+            driver.execute("RELEASE w")
+        return None, failure
+
+
+def _transact(engine: Engine, function: Callable[[Tx], T], is_sqlite: bool) -> T:
+    for tries_left in reversed(range(PG_TRIES)):
+        try:
+            with engine.connect() as tx:
+                if is_sqlite:
+                    return _transact_sqlite(tx, function)
+                with tx.begin():
+                    return function(tx)
+        except (OperationalError, InterfaceError) as error:
+            state = getattr(error.orig, "sqlstate", None)
+            again = state in _PG_RETRYABLE or (error.connection_invalidated and state is None)
+            if not (again and tries_left):
+                raise Unavailable(str(error.orig)) from error
+    raise AssertionError("unreachable")
+
+
+def _transact_sqlite(tx: Tx, function: Callable[[Tx], T]) -> T:
+    driver: Any = tx.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE")
+    try:
+        result = function(tx)
+        driver.execute("COMMIT")
+        return result
+    except BaseException:
+        if driver.in_transaction:
+            driver.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(str(error.orig)) from error
+
+
+def open_engine(url: str) -> Engine:
+    """A SQLAlchemy engine for `sqlite:///path` or `postgresql://…`, set as the store needs it."""
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url,
+            isolation_level="AUTOCOMMIT",  # BEGIN IMMEDIATE and COMMIT are ours
+            connect_args={"cached_statements": CACHED_STATEMENTS, "check_same_thread": False},
+            pool_size=READER_THREADS + 2,
+            max_overflow=4,
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return create_engine(
+        url,
+        pool_size=READER_THREADS + WRITER_THREADS + 2,
+        max_overflow=4,
+        pool_timeout=10,
+        connect_args={
+            "connect_timeout": 5,
+            "options": f"-c statement_timeout={PG_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+        },
+    )
+
+
+def _prepare_sqlite(driver: Any, _record: Any) -> None:
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "temp_store=MEMORY",
+        "cache_size=-65536",
+        "mmap_size=268435456",
+        "journal_size_limit=67108864",
+    ):
+        driver.execute(f"PRAGMA {pragma}").close()

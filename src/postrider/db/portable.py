@@ -1,0 +1,92 @@
+"""The few statements that differ between SQLite and PostgreSQL.
+
+`Batch` is the one set-based statement: a list of rows becomes the table `v` of an INSERT, UPDATE, DELETE or SELECT,
+as VALUES on SQLite and as unnested arrays on PostgreSQL. One statement a batch matters twice: it is one prepared
+statement, and Python's sqlite3 hands the interpreter lock over only once per statement.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Table, text
+from sqlalchemy.dialects import postgresql
+
+from postrider.db.database import Tx
+
+SQLITE_MAX_PARAMETERS = 30_000
+CHUNK_SIZES = (128, 32, 8, 1)  # few shapes, so that the driver's prepared statements are found again
+PG_CHUNK = 2_000
+_SQL_TYPES = {int: "bigint", bytes: "bytea", str: "text", float: "float8"}
+
+
+class Batch:
+    """A statement over rows `v`; `columns` name v's columns and their Python types (int, str, bytes, float)."""
+
+    def __init__(self, statement: str, **columns: type) -> None:
+        self._statement = statement
+        self._columns = columns
+        names = ", ".join(columns)
+        arrays = ", ".join(f"%b::{_SQL_TYPES[kind]}[]" for kind in columns.values())
+        self._postgresql = f"WITH v({names}) AS (SELECT * FROM unnest({arrays})) {statement}"  # noqa: S608
+        self._sqlite = {size: self._for_sqlite(size) for size in CHUNK_SIZES}
+
+    def __call__(self, tx: Tx, rows: Sequence[Sequence[Any]]) -> list[Row[Any]]:
+        """Run it; values are as the driver takes them (JSON as text). Answers what it RETURNs or SELECTs."""
+        found: list[Row[Any]] = []
+        for statement, parameters in self._portions(tx, rows):
+            result = tx.exec_driver_sql(statement, parameters)
+            if result.returns_rows:
+                found.extend(result.fetchall())
+        return found
+
+    def _portions(self, tx: Tx, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        if tx.dialect.name == "postgresql":
+            for start in range(0, len(rows), PG_CHUNK):
+                portion = rows[start : start + PG_CHUNK]
+                yield self._postgresql, tuple([list(column) for column in zip(*portion, strict=True)])
+            return
+        start = 0
+        while start < len(rows):
+            left = len(rows) - start
+            size = next(size for size in CHUNK_SIZES if size <= left)
+            yield self._sqlite[size], tuple([value for row in rows[start : start + size] for value in row])
+            start += size
+
+    def _for_sqlite(self, size: int) -> str:
+        row = "(" + ",".join("?" * len(self._columns)) + ")"
+        values = ",".join([row] * size)
+        return f"WITH v({', '.join(self._columns)}) AS (VALUES {values}) {self._statement}"  # noqa: S608
+
+
+def insert_batch(table: Table, *names: str, tail: str = "") -> Batch:
+    """INSERT of rows into the named columns; `tail` is what follows, such as ON CONFLICT DO NOTHING."""
+    columns = {name: _python_type(table, name) for name in names}
+    listed = ", ".join(f'"{name}"' for name in names)
+    chosen = ", ".join(f'v."{name}"' for name in names)
+    # WHERE true keeps SQLite from reading ON CONFLICT as a join condition.
+    statement = f"INSERT INTO {table.name} ({listed}) SELECT {chosen} FROM v WHERE true {tail}"  # noqa: S608
+    return Batch(statement, **{f'"{name}"': kind for name, kind in columns.items()})
+
+
+def lock_rows(tx: Tx, table: str, ids: Sequence[int], *, shared: bool) -> None:
+    """Hold rows of a table with an integer id against those who would park them; SQLite's one writer needs none."""
+    if tx.dialect.name == "postgresql":
+        strength = "KEY SHARE" if shared else "UPDATE"
+        tx.execute(
+            text(f"SELECT id FROM {table} WHERE id = ANY(:ids) ORDER BY id FOR {strength}"),  # noqa: S608
+            {"ids": list(ids)},
+        ).fetchall()
+
+
+def skip_locked(tx: Tx) -> str:
+    """The clause by which a claim passes over rows that another node holds."""
+    return "FOR UPDATE SKIP LOCKED" if tx.dialect.name == "postgresql" else ""
+
+
+def _python_type(table: Table, name: str) -> type:
+    compiled = table.c[name].type.compile(postgresql.dialect()).upper()
+    if compiled == "BYTEA":
+        return bytes
+    if compiled.startswith(("INT", "BIGINT", "SMALLINT")):
+        return int
+    return float if compiled.startswith(("FLOAT", "DOUBLE")) else str

@@ -1,0 +1,37 @@
+"""Row ids: 16 bytes of a UUIDv7 (RFC 9562), so that rows of one time stand together; and random secrets."""
+
+import base64
+import secrets
+import uuid
+
+import uuid_utils
+
+RowId = bytes
+ID_BYTES = 16
+
+
+def new_id() -> RowId:
+    """A fresh id, greater than every id this process made before it."""
+    return uuid_utils.uuid7().bytes
+
+
+def to_uuid(row_id: RowId) -> str:
+    """The UUID text of an id: 019…-….-7…"""
+    return str(uuid.UUID(bytes=row_id))
+
+
+def from_uuid(text: str) -> RowId | None:
+    """The id a UUID text names, or None where the text is no UUID."""
+    try:
+        return uuid.UUID(text).bytes
+    except ValueError:
+        return None
+
+
+def random_text(length: int) -> str:
+    """`length` random characters a-z2-7 (5 bits each), for keys, passwords and tokens."""
+    return base64.b32encode(secrets.token_bytes(length * 5 // 8 + 1)).decode().lower()[:length]
+
+
+def random_hex(length: int) -> str:
+    return secrets.token_hex((length + 1) // 2)[:length]
