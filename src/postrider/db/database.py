@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 Tx = Connection
+AnyRow = Row[*tuple[Any, ...]]
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -8,14 +8,15 @@ statement, and Python's sqlite3 hands the interpreter lock over only once per st
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Table, text
+from sqlalchemy import Table, text
 from sqlalchemy.dialects import postgresql
 
-from postrider.db.database import Tx
+from postrider.db.database import AnyRow, Tx
 
 SQLITE_MAX_PARAMETERS = 30_000
 CHUNK_SIZES = (128, 32, 8, 1)  # few shapes, so that the driver's prepared statements are found again
 PG_CHUNK = 2_000
+_PG: Any = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 _SQL_TYPES = {int: "bigint", bytes: "bytea", str: "text", float: "float8"}
 
 
@@ -30,9 +31,9 @@ class Batch:
         self._postgresql = f"WITH v({names}) AS (SELECT * FROM unnest({arrays})) {statement}"  # noqa: S608
         self._sqlite = {size: self._for_sqlite(size) for size in CHUNK_SIZES}
 
-    def __call__(self, tx: Tx, rows: Sequence[Sequence[Any]]) -> list[Row[Any]]:
+    def __call__(self, tx: Tx, rows: Sequence[Sequence[Any]]) -> list[AnyRow]:
         """Run it; values are as the driver takes them (JSON as text). Answers what it RETURNs or SELECTs."""
-        found: list[Row[Any]] = []
+        found: list[AnyRow] = []
         for statement, parameters in self._portions(tx, rows):
             result = tx.exec_driver_sql(statement, parameters)
             if result.returns_rows:
@@ -55,7 +56,7 @@ class Batch:
     def _for_sqlite(self, size: int) -> str:
         row = "(" + ",".join("?" * len(self._columns)) + ")"
         values = ",".join([row] * size)
-        return f"WITH v({', '.join(self._columns)}) AS (VALUES {values}) {self._statement}"  # noqa: S608
+        return f"WITH v({', '.join(self._columns)}) AS (VALUES {values}) {self._statement}"
 
 
 def insert_batch(table: Table, *names: str, tail: str = "") -> Batch:
@@ -84,9 +85,37 @@ def skip_locked(tx: Tx) -> str:
 
 
 def _python_type(table: Table, name: str) -> type:
-    compiled = table.c[name].type.compile(postgresql.dialect()).upper()
+    compiled = table.c[name].type.compile(_PG).upper()
     if compiled == "BYTEA":
         return bytes
     if compiled.startswith(("INT", "BIGINT", "SMALLINT")):
         return int
     return float if compiled.startswith(("FLOAT", "DOUBLE")) else str
+
+
+class PerRow:
+    """A SELECT run once for each row, its parameters named `:column`: a loop on SQLite, LATERAL on PostgreSQL."""
+
+    def __init__(self, statement: str, *, locking: str = "", **columns: type) -> None:
+        self._sqlite = statement
+        self._columns = tuple(columns)
+        inner = statement
+        for name in columns:
+            inner = inner.replace(f":{name}", f"v.{name}")
+        arrays = ", ".join(f"%b::{_SQL_TYPES[kind]}[]" for kind in columns.values())
+        self._postgresql = (
+            f"SELECT f.* FROM unnest({arrays}) AS v({', '.join(columns)}) "  # noqa: S608
+            f"CROSS JOIN LATERAL ({inner} {locking}) f"
+        )
+
+    def __call__(self, tx: Tx, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        if not rows:
+            return []
+        if tx.dialect.name == "postgresql":
+            parameters = tuple([list(column) for column in zip(*rows, strict=True)])
+            return list(tx.exec_driver_sql(self._postgresql, parameters).fetchall())
+        driver: Any = tx.connection.driver_connection
+        found: list[Any] = []
+        for row in rows:
+            found.extend(driver.execute(self._sqlite, dict(zip(self._columns, row, strict=True))).fetchall())
+        return found

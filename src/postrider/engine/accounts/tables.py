@@ -1,6 +1,7 @@
 """Organizations, the people in them, what proves who is asking, and what was used."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, text as sql
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table
+from sqlalchemy import text as sql
 
 from postrider.db.schema import at, big, blob, id_, integer, json_, metadata, organization_id, small, text
 
@@ -69,8 +70,13 @@ credentials = Table(
     at("updated_at", nullable=False),
     PrimaryKeyConstraint("organization_id", "id"),
     Index("ux_credentials_secret_hash", "secret_hash", unique=True),
-    Index("ux_credentials_username", "username", unique=True, sqlite_where=sql("username IS NOT NULL"),
-          postgresql_where=sql("username IS NOT NULL")),
+    Index(
+        "ux_credentials_username",
+        "username",
+        unique=True,
+        sqlite_where=sql("username IS NOT NULL"),
+        postgresql_where=sql("username IS NOT NULL"),
+    ),
 )
 
 # Messages accepted per calendar month (UTC); the plan's limit stands in the WHERE of its one update.

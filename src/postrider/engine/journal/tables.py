@@ -1,6 +1,7 @@
 """The event log, and the narrow tail that followers consume."""
 
-from sqlalchemy import Index, PrimaryKeyConstraint, Table, text as sql
+from sqlalchemy import Index, PrimaryKeyConstraint, Table
+from sqlalchemy import text as sql
 
 from postrider.db.schema import at, id_, integer, json_, metadata, organization_id, small, text
 
@@ -17,10 +18,21 @@ events = Table(
     json_("data"),
     text("source_id", nullable=True),  # what makes a repeat a no-op
     PrimaryKeyConstraint("organization_id", "id"),
-    Index("ix_events_message", "organization_id", "message_id", sqlite_where=sql("message_id IS NOT NULL"),
-          postgresql_where=sql("message_id IS NOT NULL")),
-    Index("ux_events_source", "organization_id", "source_id", unique=True,
-          sqlite_where=sql("source_id IS NOT NULL"), postgresql_where=sql("source_id IS NOT NULL")),
+    Index(
+        "ix_events_message",
+        "organization_id",
+        "message_id",
+        sqlite_where=sql("message_id IS NOT NULL"),
+        postgresql_where=sql("message_id IS NOT NULL"),
+    ),
+    Index(
+        "ux_events_source",
+        "organization_id",
+        "source_id",
+        unique=True,
+        sqlite_where=sql("source_id IS NOT NULL"),
+        postgresql_where=sql("source_id IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -40,7 +52,6 @@ tail_shards = Table(
     metadata,
     small("shard", primary_key=True, autoincrement=False),
     text("owner", nullable=True),
-    at("leased_until", nullable=False, server_default="0"),
 )
 
 # The one event of a batch that a follower could not take, set aside with its reason.
@@ -55,4 +66,3 @@ parked_events = Table(
     integer("tries", server_default="1"),
     PrimaryKeyConstraint("organization_id", "event_id"),
 )
-

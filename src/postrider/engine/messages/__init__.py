@@ -1,0 +1,55 @@
+"""Contents, messages, attempts, sites and lanes, and all SQL on them; the status state machine."""
+
+from postrider.engine.messages.model import (
+    AttachmentRef,
+    Attempt,
+    Claimed,
+    Content,
+    ContentKind,
+    Role,
+    Status,
+    Stream,
+)
+from postrider.engine.messages.rules import Mark
+from postrider.engine.messages.store import (
+    NewMessage,
+    addresses,
+    attempts_of,
+    bodies,
+    contents,
+    fold,
+    insert_attachments,
+    insert_attempts,
+    insert_contents,
+    insert_messages,
+    load_attachments,
+    messages_of_group,
+    one,
+    search,
+)
+
+__all__ = [
+    "AttachmentRef",
+    "Attempt",
+    "Claimed",
+    "Content",
+    "ContentKind",
+    "Mark",
+    "NewMessage",
+    "Role",
+    "Status",
+    "Stream",
+    "addresses",
+    "attempts_of",
+    "bodies",
+    "contents",
+    "fold",
+    "insert_attachments",
+    "insert_attempts",
+    "insert_contents",
+    "insert_messages",
+    "load_attachments",
+    "messages_of_group",
+    "one",
+    "search",
+]

@@ -1,6 +1,7 @@
 """What is to be mailed, to whom, along which lane, and what was tried."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, PrimaryKeyConstraint, Table, text as sql
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, PrimaryKeyConstraint, Table
+from sqlalchemy import text as sql
 
 from postrider.db.schema import at, big, blob, id_, integer, json_, metadata, organization_id, small, text
 
@@ -93,14 +94,30 @@ messages = Table(
     integer("opens", server_default="0"),
     integer("clicks", server_default="0"),
     PrimaryKeyConstraint("organization_id", "id"),
-    Index("ix_messages_due", "lane_id", "due_at", "id", sqlite_where=sql("due_at IS NOT NULL"),
-          postgresql_where=sql("due_at IS NOT NULL")),
-    Index("ix_messages_owner", "owner", sqlite_where=sql("owner IS NOT NULL"),
-          postgresql_where=sql("owner IS NOT NULL")),
+    Index(
+        "ix_messages_due",
+        "lane_id",
+        "due_at",
+        "id",
+        sqlite_where=sql("due_at IS NOT NULL"),
+        postgresql_where=sql("due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_messages_owner",
+        "owner",
+        sqlite_where=sql("owner IS NOT NULL"),
+        postgresql_where=sql("owner IS NOT NULL"),
+    ),
     Index("ix_messages_group", "organization_id", "group_id"),
     Index("ix_messages_address", "organization_id", "address_key", "id"),
-    Index("ix_messages_campaign", "organization_id", "campaign_id", "id",
-          sqlite_where=sql("campaign_id IS NOT NULL"), postgresql_where=sql("campaign_id IS NOT NULL")),
+    Index(
+        "ix_messages_campaign",
+        "organization_id",
+        "campaign_id",
+        "id",
+        sqlite_where=sql("campaign_id IS NOT NULL"),
+        postgresql_where=sql("campaign_id IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -139,8 +156,7 @@ sites = Table(
     at("next_due", nullable=False),  # nothing of the site's lanes is due before
     at("throttled_until", nullable=False, server_default="0"),
     integer("failures", server_default="0"),  # connection failures in a row: the back-off's exponent
-    text("owner", nullable=True),
-    at("leased_until", nullable=False, server_default="0"),
+    text("owner", nullable=True),  # the worker that alone serves it: so its limits are exact
     Index("ux_sites_name", "name", "slot", unique=True),
     Index("ix_sites_next_due", "next_due"),
 )
@@ -153,8 +169,8 @@ lanes = Table(
     organization_id(),
     small("stream"),
     big("site_id"),
-    at("next_due", nullable=False),
+    at("next_due", nullable=False),  # also the lane's place in the queue: served lanes go behind the others
     small("paused", server_default="0"),
     Index("ux_lanes_place", "organization_id", "stream", "site_id", unique=True),
-    Index("ix_lanes_due", "site_id", "next_due"),
+    Index("ix_lanes_due", "site_id", "stream", "next_due"),
 )

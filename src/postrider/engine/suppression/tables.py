@@ -11,7 +11,9 @@ suppressions = Table(
     id_(),
     text("address_key"),
     small("scope"),  # Scope: organization, domain, list, stream
-    text("scope_id", server_default=""),  # the id of what the scope names, as text; empty for the organization
+    text(
+        "scope_id", server_default=""
+    ),  # the id of what the scope names, as text; empty for the organization
     small("class"),  # Class: block, optout, allow
     text("reason"),  # hard_bounce, soft_bounces, complaint, unsubscribed, manual
     text("source"),  # system, api, manual, link, one-click
@@ -19,7 +21,9 @@ suppressions = Table(
     id_("message_id", nullable=True),  # the message that gave the reason
     at("created_at", nullable=False),
     PrimaryKeyConstraint("organization_id", "id"),
-    Index("ux_suppressions_address", "organization_id", "address_key", "scope", "scope_id", "class", unique=True),
+    Index(
+        "ux_suppressions_address", "organization_id", "address_key", "scope", "scope_id", "class", unique=True
+    ),
     sqlite_with_rowid=False,
 )
 

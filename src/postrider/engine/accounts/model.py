@@ -1,0 +1,75 @@
+"""Records of accounts."""
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from postrider.kit.ids import RowId
+
+
+class OrganizationKind(StrEnum):
+    LIVE = "live"
+    SANDBOX = "sandbox"  # always captured, whatever the installation does
+
+
+class OrganizationStatus(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Switches of an organization; what is not set in its row has the default here."""
+
+    tracking_enabled: bool = True
+    open_tracking_enabled: bool = True
+    click_tracking_enabled: bool = True
+    unsubscribe_header_enabled: bool = True
+    optouts_stop_transactional: bool = True
+    inline_css: bool = False
+    event_tracking_enabled: bool = True
+    event_api_enabled: bool = True
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any] | None) -> "Settings":
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: on for name, on in (value or {}).items() if name in known})
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    id: int
+    public_id: RowId
+    name: str
+    kind: OrganizationKind
+    live_id: int | None
+    status: OrganizationStatus
+    plan: str
+    settings: Settings
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An API key or an SMTP login, without its secret."""
+
+    organization_id: int
+    id: RowId
+    number: int
+    kind: str  # key, smtp
+    label: str
+    name: str
+    username: str | None
+    hint: str
+    scopes: list[str] = field(default_factory=list)
+    domain_id: RowId | None = None
+    hostname_id: RowId | None = None
+    is_master: bool = False
+    is_active: bool = True
+    rate_limit_per_minute: int | None = None
+    rate_limit_per_hour: int | None = None
+    expires_at: int | None = None
+    last_used_at: int | None = None
+    created_at: int = 0
+    updated_at: int = 0

@@ -1,0 +1,196 @@
+"""The SQL of accounts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from postrider.db.database import AnyRow, Tx
+from postrider.db.portable import Batch
+from postrider.engine.accounts.model import (
+    Credential,
+    Organization,
+    OrganizationKind,
+    OrganizationStatus,
+    Settings,
+)
+from postrider.engine.accounts.tables import credentials, memberships, users
+from postrider.engine.accounts.tables import organizations as organizations_table
+from postrider.engine.errors import Conflict
+from postrider.kit import clock
+from postrider.kit.ids import RowId
+
+CREDENTIALS_MAX = 1_000
+USE_RECORDED_EVERY_MS = clock.MINUTE
+
+_next_number = Batch(
+    """INSERT INTO numbers (organization_id, noun, last) SELECT v.organization_id, v.noun, 1 FROM v WHERE true
+       ON CONFLICT (organization_id, noun) DO UPDATE SET last = numbers.last + 1 RETURNING last""",
+    organization_id=int,
+    noun=str,
+)
+_add_month = Batch(
+    """INSERT INTO usage (organization_id, month, messages) SELECT v.organization_id, v.month, 0 FROM v
+       WHERE true ON CONFLICT DO NOTHING""",
+    organization_id=int,
+    month=int,
+)
+_use = Batch(
+    """UPDATE usage SET messages = usage.messages + v.amount FROM v
+       WHERE usage.organization_id = v.organization_id AND usage.month = v.month
+         AND usage.messages + v.amount <= v.allowed
+       RETURNING usage.organization_id""",
+    organization_id=int,
+    month=int,
+    amount=int,
+    allowed=int,
+)
+_touch = Batch(
+    """UPDATE credentials SET last_used_at = v.used_at FROM v
+       WHERE credentials.organization_id = v.organization_id AND credentials.id = v.id
+         AND (credentials.last_used_at IS NULL OR credentials.last_used_at < v.used_at)""",
+    organization_id=int,
+    id=bytes,
+    used_at=int,
+)
+
+
+def insert_organization(tx: Tx, **values: Any) -> int:
+    done = tx.execute(insert(organizations_table).values(**values).returning(organizations_table.c.id))
+    return int(done.scalar_one())
+
+
+def insert_user(tx: Tx, **values: Any) -> None:
+    if tx.execute(select(users.c.id).where(users.c.address_key == values["address_key"])).first():
+        raise Conflict(noun="user", field="email")
+    tx.execute(insert(users).values(**values))
+
+
+def insert_membership(tx: Tx, **values: Any) -> None:
+    tx.execute(insert(memberships).values(**values))
+
+
+def insert_credential(tx: Tx, **values: Any) -> None:
+    try:
+        tx.execute(insert(credentials).values(**values))
+    except IntegrityError:
+        raise Conflict(noun="credential") from None
+
+
+def organization(tx: Tx, organization_id: int) -> Organization | None:
+    return organizations(tx, [organization_id]).get(organization_id)
+
+
+def organizations(tx: Tx, ids: Sequence[int]) -> dict[int, Organization]:
+    """Organizations by id, in one query."""
+    rows = tx.execute(select(organizations_table).where(organizations_table.c.id.in_(list(set(ids)))))
+    return {row.id: _organization(row) for row in rows}
+
+
+def owner_email(tx: Tx, organization_id: int) -> str | None:
+    return tx.execute(
+        select(users.c.email)
+        .join(memberships, memberships.c.user_id == users.c.id)
+        .where(memberships.c.organization_id == organization_id, memberships.c.role == "owner")
+        .order_by(memberships.c.created_at)
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def credential_by_hash(tx: Tx, secret_hash: bytes) -> Credential | None:
+    row = tx.execute(select(credentials).where(credentials.c.secret_hash == secret_hash)).one_or_none()
+    return None if row is None else _credential(row)
+
+
+def credential_by_username(tx: Tx, username: str) -> tuple[Credential, bytes] | None:
+    """An SMTP credential and the hash of its password."""
+    row = tx.execute(select(credentials).where(credentials.c.username == username)).one_or_none()
+    return None if row is None else (_credential(row), row.secret_hash)
+
+
+def credential(tx: Tx, organization_id: int, credential_id: RowId) -> Credential | None:
+    row = tx.execute(
+        select(credentials).where(
+            credentials.c.organization_id == organization_id, credentials.c.id == credential_id
+        )
+    ).one_or_none()
+    return None if row is None else _credential(row)
+
+
+def credentials_of(tx: Tx, organization_id: int, kind: str) -> list[Credential]:
+    rows = tx.execute(
+        select(credentials)
+        .where(credentials.c.organization_id == organization_id, credentials.c.kind == kind)
+        .order_by(credentials.c.number)
+        .limit(CREDENTIALS_MAX)
+    )
+    return [_credential(row) for row in rows]
+
+
+def update_credential(tx: Tx, organization_id: int, credential_id: RowId, **values: Any) -> bool:
+    done = tx.execute(
+        update(credentials)
+        .where(credentials.c.organization_id == organization_id, credentials.c.id == credential_id)
+        .values(updated_at=clock.now_ms(), **values)
+    )
+    return bool(done.rowcount)
+
+
+def delete_credential(tx: Tx, organization_id: int, credential_id: RowId) -> bool:
+    done = tx.execute(
+        delete(credentials).where(
+            credentials.c.organization_id == organization_id, credentials.c.id == credential_id
+        )
+    )
+    return bool(done.rowcount)
+
+
+def touch_credentials(tx: Tx, used: Sequence[tuple[int, RowId, int]]) -> None:
+    """(organization, credential, when): remember the last use."""
+    if used:
+        _touch(tx, used)
+
+
+def next_number(tx: Tx, organization_id: int, noun: str) -> int:
+    """The next number of a noun, counted per organization from 1; never given out twice."""
+    return int(_next_number(tx, [(organization_id, noun)])[0][0])
+
+
+def use(tx: Tx, amounts: dict[int, tuple[int, int]]) -> set[int]:
+    """Count messages of this month: {organization: (amount, allowed)}; answers the organizations whose plan had room.
+
+    One update with the limit in its WHERE: parallel senders cannot pass it together.
+    """
+    month = int(clock.to_datetime(clock.now_ms()).strftime("%Y%m"))
+    rows = [
+        (organization_id, month, amount, allowed) for organization_id, (amount, allowed) in amounts.items()
+    ]
+    granted = {row[0] for row in _use(tx, rows)}
+    missing = [row for row in rows if row[0] not in granted]
+    if missing:
+        _add_month(tx, [row[:2] for row in missing])
+        granted |= {row[0] for row in _use(tx, missing)}
+    return granted
+
+
+def _organization(row: AnyRow) -> Organization:
+    return Organization(
+        id=row.id,
+        public_id=row.public_id,
+        name=row.name,
+        kind=OrganizationKind(row.kind),
+        live_id=row.live_id,
+        status=OrganizationStatus(row.status),
+        plan=row.plan,
+        settings=Settings.from_json(row.settings),
+        created_at=row.created_at,
+    )
+
+
+def _credential(row: AnyRow) -> Credential:
+    values = dict(row._mapping)
+    del values["secret_hash"]
+    values["is_master"] = bool(values["is_master"])
+    values["is_active"] = bool(values["is_active"])
+    return Credential(**values)

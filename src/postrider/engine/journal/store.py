@@ -1,0 +1,148 @@
+"""The SQL of the event log and its tail."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from postrider.db.database import AnyRow, Tx
+from postrider.db.portable import Batch, insert_batch
+from postrider.engine.journal.model import Event, EventKind
+from postrider.engine.journal.tables import event_tail, events, parked_events, tail_shards
+from postrider.kit import clock, json
+from postrider.kit.ids import RowId
+
+TIMELINE_MAX = 1_000
+_COLUMNS = (
+    "organization_id", "id", "kind", "at", "message_id", "contact_id", "campaign_id", "data", "source_id",
+)  # fmt: skip
+
+_append = insert_batch(events, *_COLUMNS)
+_append_once = insert_batch(
+    events, *_COLUMNS,
+    tail="ON CONFLICT (organization_id, source_id) WHERE source_id IS NOT NULL DO NOTHING RETURNING id",
+)  # fmt: skip
+_append_tail = insert_batch(event_tail, "shard", "event_id", "organization_id")
+_delete_tail = Batch(
+    "DELETE FROM event_tail WHERE (shard, event_id) IN (SELECT shard, event_id FROM v)",
+    shard=int,
+    event_id=bytes,
+)
+
+
+def append(tx: Tx, new: Sequence[Event]) -> list[Event]:
+    """Insert; answers the events that were not there yet (by source_id), in order."""
+    plain = [_row(event) for event in new if event.source_id is None]
+    keyed: dict[tuple[int, str], Event] = {}
+    for event in new:
+        if event.source_id is not None:
+            keyed.setdefault((event.organization_id, event.source_id), event)
+    if plain:
+        _append(tx, plain)
+    if not keyed:
+        return list(new)
+    kept = {row.id for row in _append_once(tx, [_row(event) for event in keyed.values()])}
+    return [event for event in new if event.source_id is None or event.id in kept]
+
+
+def append_tail(tx: Tx, rows: Sequence[tuple[int, RowId, int]]) -> None:
+    if rows:
+        _append_tail(tx, rows)
+
+
+def lease_shards(tx: Tx, owner: str) -> list[int]:
+    """The shards this follower may read: its own, and the free ones, which become its own."""
+    table = tail_shards
+    tx.execute(update(table).where(table.c.owner.is_(None)).values(owner=owner))
+    return [row.shard for row in tx.execute(select(table.c.shard).where(table.c.owner == owner))]
+
+
+def add_shards(tx: Tx, count: int) -> None:
+    have = {row.shard for row in tx.execute(select(tail_shards.c.shard))}
+    missing = [{"shard": shard} for shard in range(count) if shard not in have]
+    if missing:
+        tx.execute(insert(tail_shards), missing)
+
+
+def release_shards(tx: Tx, owners: Sequence[str]) -> None:
+    tx.execute(update(tail_shards).where(tail_shards.c.owner.in_(list(owners))).values(owner=None))
+
+
+def read_tail(tx: Tx, shards: Sequence[int], limit: int) -> list[tuple[int, Event]]:
+    """The oldest events of the first shards that have any, with their shard."""
+    found: list[tuple[int, Event]] = []
+    for shard in shards:
+        rows = tx.execute(
+            select(event_tail.c.shard, *events.c)
+            .join(
+                events,
+                (events.c.organization_id == event_tail.c.organization_id)
+                & (events.c.id == event_tail.c.event_id),
+            )
+            .where(event_tail.c.shard == shard)
+            .order_by(event_tail.c.event_id)
+            .limit(limit - len(found))
+        )
+        found.extend((row.shard, _event(row)) for row in rows)
+        if len(found) >= limit:
+            break
+    return found
+
+
+def delete_tail(tx: Tx, rows: Sequence[tuple[int, RowId]]) -> None:
+    if rows:
+        _delete_tail(tx, rows)
+
+
+def park(tx: Tx, event: Event, follower: str, reason: str) -> None:
+    tx.execute(
+        insert(parked_events).values(
+            organization_id=event.organization_id,
+            event_id=event.id,
+            follower=follower,
+            reason=reason[:500],
+            parked_at=clock.now_ms(),
+        )
+    )
+
+
+def tail_length(tx: Tx, limit: int) -> int:
+    """How many events wait for followers, counted to `limit`."""
+    waiting = select(event_tail.c.event_id).limit(limit).subquery()
+    return tx.execute(select(func.count()).select_from(waiting)).scalar_one()
+
+
+def parked_count(tx: Tx) -> int:
+    return tx.execute(select(func.count()).select_from(parked_events)).scalar_one()
+
+
+def of_messages(tx: Tx, organization_id: int, message_ids: Sequence[RowId]) -> list[Event]:
+    """All events of some messages, oldest first, TIMELINE_MAX at most."""
+    rows = tx.execute(
+        select(events)
+        .where(events.c.organization_id == organization_id, events.c.message_id.in_(list(message_ids)))
+        .order_by(events.c.at, events.c.id)
+        .limit(TIMELINE_MAX)
+    )
+    return [_event(row) for row in rows]
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    return (
+        event.organization_id, event.id, int(event.kind), event.at, event.message_id, event.contact_id,
+        event.campaign_id, None if event.data is None else json.dumps(event.data), event.source_id,
+    )  # fmt: skip
+
+
+def _event(row: AnyRow) -> Event:
+    return Event(
+        organization_id=row.organization_id,
+        kind=EventKind(row.kind),
+        at=row.at,
+        message_id=row.message_id,
+        contact_id=row.contact_id,
+        campaign_id=row.campaign_id,
+        data=row.data,
+        source_id=row.source_id,
+        id=row.id,
+    )

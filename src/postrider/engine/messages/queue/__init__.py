@@ -1,0 +1,43 @@
+"""Sites and lanes: where messages wait, who serves them, and in which order."""
+
+from postrider.engine.messages.queue.store import (
+    FAR,
+    Lane,
+    Settled,
+    Site,
+    add_lanes,
+    claim,
+    due_age,
+    lease_sites,
+    overview,
+    park,
+    pause_lane,
+    put_back,
+    release_dead,
+    reschedule,
+    resume_lane,
+    settle,
+    throttle,
+    wake,
+)
+
+__all__ = [
+    "FAR",
+    "Lane",
+    "Settled",
+    "Site",
+    "add_lanes",
+    "claim",
+    "due_age",
+    "lease_sites",
+    "overview",
+    "park",
+    "pause_lane",
+    "put_back",
+    "release_dead",
+    "reschedule",
+    "resume_lane",
+    "settle",
+    "throttle",
+    "wake",
+]

@@ -1,0 +1,381 @@
+"""The SQL of sites and lanes: lease, claim, settle, park, wake.
+
+A lane's and a site's `next_due` say when to look again. Whoever adds mail lowers them; whoever finds nothing raises
+them, holding the row against those who add (`lock_rows`), so that no mail is ever left behind a raised time.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+
+from postrider.db.database import Tx
+from postrider.db.portable import Batch, PerRow, lock_rows, skip_locked
+from postrider.engine.messages.model import Claimed, Role, Status, Stream
+from postrider.engine.messages.queue.rules import portions, share
+from postrider.engine.messages.tables import lanes, messages, sites
+from postrider.kit import clock, json
+from postrider.kit.ids import RowId
+
+FAR = 2**53  # nothing is due
+LANES_AT_ONCE = 200  # of one stream, in one claim
+_OPEN = f"({int(Status.QUEUED)}, {int(Status.DEFERRED)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    id: int
+    name: str
+    slot: int
+    max_connections: int
+    rate_per_s: float | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    id: int
+    site_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a claimed message: `due_at` for the next try, None where it ended."""
+
+    organization_id: int
+    id: RowId
+    lane_id: int
+    owner: str
+    due_at: int | None
+    was_handed_over: bool  # the far end took it: true whatever happened to our lease meanwhile
+
+
+Place = tuple[int, Stream, str]  # organization, stream, site name
+
+_add_sites = Batch(
+    """INSERT INTO sites (name, slot, max_connections, rate_per_s, next_due)
+       SELECT v.name, 0, v.max_connections, NULL, v.next_due FROM v WHERE true ON CONFLICT DO NOTHING""",
+    name=str,
+    max_connections=int,
+    next_due=int,
+)
+_add_lanes = Batch(
+    """INSERT INTO lanes (organization_id, stream, site_id, next_due)
+       SELECT v.organization_id, v.stream, s.id, v.next_due FROM v JOIN sites s ON s.name = v.name AND s.slot = 0
+       WHERE true ON CONFLICT DO NOTHING""",
+    organization_id=int,
+    stream=int,
+    name=str,
+    next_due=int,
+)
+_find_lanes = Batch(
+    """SELECT v.organization_id, v.stream, v.name, l.id, l.site_id FROM v
+       JOIN sites s ON s.name = v.name AND s.slot = 0
+       JOIN lanes l ON l.organization_id = v.organization_id AND l.stream = v.stream AND l.site_id = s.id""",
+    organization_id=int,
+    stream=int,
+    name=str,
+)
+_lower_lanes = Batch(
+    "UPDATE lanes SET next_due = v.due_at FROM v WHERE lanes.id = v.id AND lanes.next_due > v.due_at",
+    id=int,
+    due_at=int,
+)
+_lower_sites = Batch(
+    """UPDATE sites SET next_due = v.due_at FROM v WHERE sites.id = v.id AND sites.next_due > v.due_at""",
+    id=int,
+    due_at=int,
+)
+_sites_of_lanes = Batch("SELECT l.id, l.site_id FROM v JOIN lanes l ON l.id = v.id", id=int)
+_due_in_lane = PerRow(
+    """SELECT organization_id, id, lane_id FROM messages WHERE lane_id = :lane_id AND due_at <= :now
+       ORDER BY due_at, id LIMIT :portion""",
+    locking="FOR UPDATE SKIP LOCKED",
+    lane_id=int,
+    now=int,
+    portion=int,
+)
+_take = Batch(
+    """UPDATE messages AS m SET owner = v.owner, due_at = NULL FROM v
+       WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.due_at IS NOT NULL
+       RETURNING m.organization_id, m.id, m.group_id, m.content_id, m.campaign_id, m.domain_id, m.lane_id,
+                 m.recipient, m.address_key, m.role, m.vars, m.stream, m.created_at, m.attempts""",
+    organization_id=int,
+    id=bytes,
+    owner=str,
+)
+_settle = Batch(
+    f"""UPDATE messages AS m SET owner = NULL, due_at = v.due_at, attempts = m.attempts + 1 FROM v
+        WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.status IN {_OPEN}
+          AND (m.owner = v.owner OR v.handed_over = 1)
+        RETURNING m.id""",  # noqa: S608
+    organization_id=int,
+    id=bytes,
+    owner=str,
+    due_at=int,
+    handed_over=int,
+)
+_put_back = Batch(
+    """UPDATE messages AS m SET owner = NULL, due_at = v.due_at FROM v
+       WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.owner = v.owner RETURNING m.lane_id""",
+    organization_id=int,
+    id=bytes,
+    owner=str,
+    due_at=int,
+)
+_reschedule = Batch(
+    f"""UPDATE messages AS m SET due_at = v.due_at FROM v
+        WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.owner IS NULL AND m.status IN {_OPEN}
+        RETURNING m.id, m.lane_id""",  # noqa: S608
+    organization_id=int,
+    id=bytes,
+    due_at=int,
+)
+
+
+def add_lanes(tx: Tx, places: Iterable[Place], max_connections: int) -> dict[Place, Lane]:
+    """The lane of each place, made where there is none; a new site gets `max_connections`."""
+    wanted = set(places)
+    found = _lanes(tx, wanted)
+    missing = sorted(wanted - found.keys())
+    if missing:
+        _add_sites(tx, [(name, max_connections, FAR) for name in sorted({place[2] for place in missing})])
+        _add_lanes(
+            tx, [(organization_id, int(stream), name, FAR) for organization_id, stream, name in missing]
+        )
+        found |= _lanes(tx, set(missing))
+    return found
+
+
+def wake(tx: Tx, due: dict[int, int]) -> None:
+    """Mail was added to lanes {lane id: earliest due_at}: lower their and their sites' next_due."""
+    if not due:
+        return
+    site_of = dict(tuple(row) for row in _sites_of_lanes(tx, [(lane_id,) for lane_id in due]))
+    site_due: dict[int, int] = {}
+    for lane_id, due_at in due.items():
+        site_id = site_of[lane_id]
+        site_due[site_id] = min(due_at, site_due.get(site_id, FAR))
+    lock_rows(tx, "sites", sorted(site_due), shared=True)
+    lock_rows(tx, "lanes", sorted(due), shared=True)
+    _lower_lanes(tx, sorted(due.items()))
+    _lower_sites(tx, sorted(site_due.items()))
+
+
+def lease_sites(tx: Tx, owner: str, limit: int) -> list[Site]:
+    """Sites with mail due that are free or ours and not throttled, longest waiting first; they become ours."""
+    now = clock.now_ms()
+    rows = tx.execute(
+        text(
+            f"""UPDATE sites SET owner = :owner WHERE id IN (
+                  SELECT id FROM sites WHERE next_due <= :now AND throttled_until <= :now
+                    AND (owner IS NULL OR owner = :owner)
+                  ORDER BY next_due LIMIT :limit {skip_locked(tx)})
+                RETURNING id, name, slot, max_connections, rate_per_s, failures"""  # noqa: S608
+        ),
+        {"owner": owner, "now": now, "limit": limit},
+    )
+    return [Site(**row._mapping) for row in rows]
+
+
+def claim(tx: Tx, owner: str, site_id: int, places: int) -> list[Claimed]:
+    """Take up to `places` due messages of a site we hold: streams by their share, organizations in turn.
+
+    A lane that gave its portion goes behind the others (its next_due becomes now); one that ran dry is told when to
+    look again.
+    """
+    now = clock.now_ms()
+    due = _lanes_due(tx, site_id, now)
+    asked: dict[int, int] = {}
+    for stream, stream_places in share(places, {stream: len(ids) for stream, ids in due.items()}).items():
+        asked |= dict(zip(due[stream], portions(stream_places, len(due[stream])), strict=False))
+    if not asked:
+        return []
+    rows = _due_in_lane(tx, [(lane_id, now, portion) for lane_id, portion in asked.items()])
+    taken = _take(tx, [(row[0], row[1], owner) for row in rows])
+    given: dict[int, int] = {}
+    for row in rows:
+        given[row[2]] = given.get(row[2], 0) + 1
+    _move_on(tx, [lane_id for lane_id, portion in asked.items() if given.get(lane_id, 0) >= portion], now)
+    _look_again(tx, [lane_id for lane_id, portion in asked.items() if given.get(lane_id, 0) < portion])
+    order = {row[1]: place for place, row in enumerate(rows)}
+    return sorted((_claimed(row) for row in taken), key=lambda claimed: order[claimed.id])
+
+
+def settle(tx: Tx, outcomes: Sequence[Settled]) -> set[RowId]:
+    """Let go of what was tried; answers the ids that were still ours to settle, or were handed over and still open."""
+    rows = [(o.organization_id, o.id, o.owner, o.due_at, int(o.was_handed_over)) for o in outcomes]
+    kept = {row[0] for row in _settle(tx, rows)}
+    wake(tx, _earliest((o.lane_id, o.due_at) for o in outcomes if o.due_at is not None and o.id in kept))
+    return kept
+
+
+def put_back(tx: Tx, claimed: Sequence[Claimed], owner: str, due_at: int) -> None:
+    """Give back what was claimed and not tried."""
+    if claimed:
+        rows = _put_back(tx, [(c.organization_id, c.id, owner, due_at) for c in claimed])
+        wake(tx, {row[0]: due_at for row in rows})
+
+
+def reschedule(tx: Tx, organization_id: int, ids: Sequence[RowId], due_at: int) -> list[RowId]:
+    """Give waiting messages another time; answers those that were waiting."""
+    rows = _reschedule(tx, [(organization_id, message_id, due_at) for message_id in ids])
+    wake(tx, {row[1]: due_at for row in rows})
+    return [row[0] for row in rows]
+
+
+def release_dead(tx: Tx, owners: Sequence[str]) -> int:
+    """Free the messages and sites of dead workers; answers how many messages."""
+    if not owners:
+        return 0
+    now = clock.now_ms()
+    rows = tx.execute(
+        update(messages)
+        .where(messages.c.owner.in_(list(owners)))
+        .values(owner=None, due_at=now)
+        .returning(messages.c.lane_id)
+    ).fetchall()
+    tx.execute(update(sites).where(sites.c.owner.in_(list(owners))).values(owner=None))
+    wake(tx, {row.lane_id: now for row in rows})
+    return len(rows)
+
+
+def park(tx: Tx, owner: str, site_ids: Sequence[int]) -> None:
+    """Give sites back that have nothing for us: free them, and say when to look again."""
+    if not site_ids:
+        return
+    lock_rows(tx, "sites", sorted(site_ids), shared=False)
+    earliest = (
+        select(func.min(lanes.c.next_due))
+        .where(lanes.c.site_id == sites.c.id, lanes.c.paused == 0)
+        .scalar_subquery()
+    )
+    tx.execute(
+        update(sites)
+        .where(sites.c.id.in_(list(site_ids)), sites.c.owner == owner)
+        .values(owner=None, next_due=func.coalesce(earliest, FAR))
+    )
+
+
+def throttle(tx: Tx, site_id: int, until: int, failures: int) -> None:
+    """One row touched, however many wait: nobody serves the site before `until`."""
+    tx.execute(update(sites).where(sites.c.id == site_id).values(throttled_until=until, failures=failures))
+
+
+def pause_lane(tx: Tx, organization_id: int, lane_id: int) -> bool:
+    done = tx.execute(
+        update(lanes)
+        .where(lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
+        .values(paused=1)
+    )
+    return bool(done.rowcount)
+
+
+def resume_lane(tx: Tx, organization_id: int, lane_id: int) -> bool:
+    now = clock.now_ms()
+    done = tx.execute(
+        update(lanes)
+        .where(lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
+        .values(paused=0, next_due=now)
+    )
+    if done.rowcount:
+        wake(tx, {lane_id: now})
+    return bool(done.rowcount)
+
+
+def overview(tx: Tx, organization_id: int, limit: int) -> list[dict[str, Any]]:
+    """An organization's lanes with their sites and how much waits in each, counted to `limit` a lane."""
+    rows = tx.execute(
+        select(lanes, sites.c.name, sites.c.slot, sites.c.throttled_until, sites.c.failures)
+        .join(sites, sites.c.id == lanes.c.site_id)
+        .where(lanes.c.organization_id == organization_id)
+        .order_by(lanes.c.stream, sites.c.name)
+        .limit(limit)
+    ).fetchall()
+    return [{**row._mapping, "waiting": _waiting(tx, row.id, limit)} for row in rows]
+
+
+def due_age(tx: Tx) -> tuple[int, int]:
+    """(lanes with mail due, age in ms of the longest waiting)."""
+    now = clock.now_ms()
+    row = tx.execute(
+        select(func.count(), func.min(lanes.c.next_due)).where(lanes.c.next_due <= now, lanes.c.paused == 0)
+    ).one()
+    return row[0], (now - row[1] if row[1] is not None else 0)
+
+
+def _lanes(tx: Tx, places: set[Place]) -> dict[Place, Lane]:
+    rows = _find_lanes(tx, [(organization_id, int(stream), name) for organization_id, stream, name in places])
+    return {(row[0], Stream(row[1]), row[2]): Lane(row[3], row[4]) for row in rows}
+
+
+def _lanes_due(tx: Tx, site_id: int, now: int) -> dict[Stream, list[int]]:
+    due: dict[Stream, list[int]] = {}
+    for stream in Stream:
+        rows = tx.execute(_LANES_DUE, {"site_id": site_id, "stream": int(stream), "now": now})
+        if ids := [row[0] for row in rows]:
+            due[stream] = ids
+    return due
+
+
+_LANES_DUE = text(
+    f"""SELECT id FROM lanes WHERE site_id = :site_id AND stream = :stream AND next_due <= :now AND paused = 0
+        ORDER BY next_due LIMIT {LANES_AT_ONCE}"""  # noqa: S608
+)
+
+
+def _move_on(tx: Tx, lane_ids: Sequence[int], now: int) -> None:
+    if lane_ids:
+        tx.execute(update(lanes).where(lanes.c.id.in_(list(lane_ids))).values(next_due=now))
+
+
+def _look_again(tx: Tx, lane_ids: Sequence[int]) -> None:
+    if not lane_ids:
+        return
+    lock_rows(tx, "lanes", sorted(lane_ids), shared=False)
+    earliest = (
+        select(func.min(messages.c.due_at))
+        .where(messages.c.lane_id == lanes.c.id, messages.c.due_at.is_not(None))
+        .scalar_subquery()
+    )
+    tx.execute(
+        update(lanes).where(lanes.c.id.in_(list(lane_ids))).values(next_due=func.coalesce(earliest, FAR))
+    )
+
+
+def _waiting(tx: Tx, lane_id: int, limit: int) -> int:
+    waiting = (
+        select(messages.c.id)
+        .where(messages.c.lane_id == lane_id, messages.c.due_at.is_not(None))
+        .limit(limit)
+        .subquery()
+    )
+    return tx.execute(select(func.count()).select_from(waiting)).scalar_one()
+
+
+def _earliest(pairs: Iterable[tuple[int, int | None]]) -> dict[int, int]:
+    due: dict[int, int] = {}
+    for lane_id, due_at in pairs:
+        if due_at is not None:
+            due[lane_id] = min(due_at, due.get(lane_id, FAR))
+    return due
+
+
+def _claimed(row: Any) -> Claimed:
+    return Claimed(
+        organization_id=row[0],
+        id=row[1],
+        group_id=row[2],
+        content_id=row[3],
+        campaign_id=row[4],
+        domain_id=row[5],
+        lane_id=row[6],
+        recipient=row[7],
+        address_key=row[8],
+        role=Role(row[9]),
+        vars=None if row[10] is None else json.loads(row[10]),
+        stream=Stream(row[11]),
+        created_at=row[12],
+        attempts=row[13],
+    )

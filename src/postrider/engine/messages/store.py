@@ -1,0 +1,325 @@
+"""The SQL of contents, messages and attempts: written for whole batches, read one organization at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from postrider.db.database import AnyRow, Tx
+from postrider.db.portable import Batch, insert_batch
+from postrider.engine.messages.model import (
+    AttachmentRef,
+    Attempt,
+    Content,
+    ContentKind,
+    Role,
+    Status,
+    Stream,
+)
+from postrider.engine.messages.rules import COUNTERS, STATUS_AFTER, UNTIMED, Mark
+from postrider.engine.messages.tables import attachments, attempts, content_bodies, messages
+from postrider.engine.messages.tables import contents as contents_table
+from postrider.kit import json
+from postrider.kit.ids import RowId
+
+GROUP_MAX = 1_000  # messages of one request
+ATTEMPTS_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message as submit makes it."""
+
+    organization_id: int
+    id: RowId
+    group_id: RowId
+    content_id: RowId
+    campaign_id: RowId | None
+    recipient: str
+    address_key: str
+    role: Role
+    vars: dict[str, Any] | None
+    stream: Stream
+    declared_stream: Stream
+    domain_id: RowId | None
+    lane_id: int
+    created_at: int
+    due_at: int
+    is_test: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whom a message is for, and for which sending domain."""
+
+    recipient: str
+    address_key: str
+    domain_id: RowId | None
+    stream: Stream
+
+
+Change = tuple[int, RowId, int, tuple[Mark, ...]]
+
+_insert_contents = insert_batch(
+    contents_table,
+    "organization_id", "id", "kind", "from_header", "from_address", "subject", "headers", "tags", "metadata",
+    "track_opens", "track_clicks", "unsubscribe_header", "links", "attachments", "size_bytes", "messages",
+    "created_at", "expires_at",
+)  # fmt: skip
+_insert_bodies = insert_batch(content_bodies, "organization_id", "content_id", "body")
+_insert_attachments = insert_batch(
+    attachments, "organization_id", "hash", "body", "created_at", tail="ON CONFLICT DO NOTHING"
+)
+_insert_messages = insert_batch(
+    messages,
+    "organization_id", "id", "group_id", "content_id", "campaign_id", "recipient", "address_key", "role", "vars",
+    "stream", "declared_stream", "domain_id", "lane_id", "created_at", "due_at", "status", "is_test",
+)  # fmt: skip
+_insert_attempts = insert_batch(
+    attempts,
+    "organization_id", "message_id", "number", "started_at", "duration_ms", "outcome", "via", "host", "ip", "tls",
+    "code", "enhanced", "reply", "rule", "bounce_class", "transcript",
+    tail="ON CONFLICT DO NOTHING",
+)  # fmt: skip
+_addresses = Batch(
+    """SELECT m.id, m.recipient, m.address_key, m.domain_id, m.stream FROM v
+       JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id""",
+    organization_id=int,
+    id=bytes,
+)
+_contents = Batch(
+    """SELECT c.* FROM v JOIN contents c ON c.organization_id = v.organization_id AND c.id = v.id""",
+    organization_id=int,
+    id=bytes,
+)
+_bodies = Batch(
+    """SELECT b.content_id, b.body FROM v
+       JOIN content_bodies b ON b.organization_id = v.organization_id AND b.content_id = v.id""",
+    organization_id=int,
+    id=bytes,
+)
+_load_attachments = Batch(
+    """SELECT a.hash, a.body FROM v
+       JOIN attachments a ON a.organization_id = v.organization_id AND a.hash = v.hash""",
+    organization_id=int,
+    hash=bytes,
+)
+
+
+def insert_contents(tx: Tx, new: Sequence[tuple[Content, bytes]]) -> None:
+    """Contents with their bodies."""
+    _insert_contents(tx, [_content_row(content) for content, _ in new])
+    _insert_bodies(tx, [(content.organization_id, content.id, body) for content, body in new])
+
+
+def insert_attachments(tx: Tx, new: Sequence[tuple[int, bytes, bytes, int]]) -> None:
+    """(organization, SHA-256, bytes, now): kept once each."""
+    _insert_attachments(tx, new)
+
+
+def insert_messages(tx: Tx, new: Sequence[NewMessage]) -> None:
+    queued = int(Status.QUEUED)
+    _insert_messages(
+        tx,
+        [
+            (
+                m.organization_id, m.id, m.group_id, m.content_id, m.campaign_id, m.recipient, m.address_key,
+                int(m.role), None if m.vars is None else json.dumps(m.vars), int(m.stream),
+                int(m.declared_stream), m.domain_id, m.lane_id, m.created_at, m.due_at, queued, int(m.is_test),
+            )
+            for m in new
+        ],
+    )  # fmt: skip
+
+
+def insert_attempts(tx: Tx, new: Sequence[Attempt]) -> None:
+    _insert_attempts(
+        tx,
+        [
+            (
+                a.organization_id, a.message_id, a.number, a.started_at, a.duration_ms, a.outcome, a.via, a.host,
+                a.ip, a.tls, a.code, a.enhanced, a.reply, a.rule, a.bounce_class, a.transcript,
+            )
+            for a in new
+        ],
+    )  # fmt: skip
+
+
+def fold(tx: Tx, changes: Sequence[Change]) -> None:
+    """Leave marks on messages: first times, counters, and the status where it had not ended. (organization, id, at, marks)"""
+    ats: dict[tuple[int, RowId], dict[Mark, int]] = {}
+    counts: dict[tuple[int, RowId, Mark], int] = {}
+    for organization_id, message_id, at, marks in changes:
+        first = ats.setdefault((organization_id, message_id), {})
+        for mark in marks:
+            first[mark] = min(at, first.get(mark, at))
+            if mark in COUNTERS:
+                key = (organization_id, message_id, mark)
+                counts[key] = counts.get(key, 0) + 1
+    shapes: dict[tuple[Mark, ...], list[tuple[int, ...] | tuple[Any, ...]]] = {}
+    for (organization_id, message_id), first in ats.items():
+        shape = tuple(sorted(first, key=_MARK_ORDER.__getitem__))
+        row = [organization_id, message_id, *(first[mark] for mark in shape)]
+        row += [counts[organization_id, message_id, mark] for mark in shape if mark in COUNTERS]
+        shapes.setdefault(shape, []).append(tuple(row))
+    for shape, rows in shapes.items():
+        _fold_statement(shape)(tx, rows)
+
+
+_MARK_ORDER = {mark: order for order, mark in enumerate(Mark)}
+_OPEN = int(Status.DEFERRED)
+
+
+@lru_cache(maxsize=128)
+def _fold_statement(shape: tuple[Mark, ...]) -> Batch:
+    settings: list[str] = []
+    columns: dict[str, type] = {"organization_id": int, "id": bytes}
+    for place, mark in enumerate(shape):
+        columns[f"at_{place}"] = int
+        if mark not in UNTIMED:
+            settings.append(f"first_{mark.value}_at = COALESCE(m.first_{mark.value}_at, v.at_{place})")
+    for mark in shape:
+        if mark in COUNTERS:
+            columns[f"count_{COUNTERS[mark]}"] = int
+            settings.append(f"{COUNTERS[mark]} = m.{COUNTERS[mark]} + v.count_{COUNTERS[mark]}")
+    statuses = [STATUS_AFTER[mark] for mark in shape if mark in STATUS_AFTER]
+    if statuses:
+        status = max(statuses)
+        settings.append(f"status = CASE WHEN m.status <= {_OPEN} THEN {int(status)} ELSE m.status END")
+        if status.is_final:
+            settings += ["owner = NULL", "due_at = NULL"]
+    return Batch(
+        f"""UPDATE messages AS m SET {", ".join(settings)} FROM v
+            WHERE m.organization_id = v.organization_id AND m.id = v.id""",  # noqa: S608
+        **columns,
+    )
+
+
+def addresses(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Address]:
+    """Whom messages are for, by message id."""
+    return {row[0]: Address(row[1], row[2], row[3], Stream(row[4])) for row in _addresses(tx, list(set(ids)))}
+
+
+def contents(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Content]:
+    """Contents by id, of (organization, id) pairs."""
+    return {row.id: _content(row) for row in _contents(tx, list(set(ids)))}
+
+
+def bodies(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, bytes]:
+    return {row[0]: row[1] for row in _bodies(tx, list(set(ids)))}
+
+
+def load_attachments(tx: Tx, hashes: Sequence[tuple[int, bytes]]) -> dict[bytes, bytes]:
+    return {row[0]: row[1] for row in _load_attachments(tx, list(set(hashes)))}
+
+
+def _select_messages() -> Select[Any]:
+    c = contents_table.c
+    return select(
+        messages, c.subject, c.from_header, c.tags, c.metadata, c.headers, c.links, c.size_bytes
+    ).join_from(
+        messages,
+        contents_table,
+        (c.organization_id == messages.c.organization_id) & (c.id == messages.c.content_id),
+    )
+
+
+def one(tx: Tx, organization_id: int, message_id: RowId) -> AnyRow | None:
+    """A message with its content's subject, sender, tags and metadata."""
+    return tx.execute(
+        _select_messages().where(messages.c.organization_id == organization_id, messages.c.id == message_id)
+    ).one_or_none()
+
+
+def messages_of_group(tx: Tx, organization_id: int, group_id: RowId) -> list[AnyRow]:
+    """The messages of one request, by role."""
+    rows = tx.execute(
+        _select_messages()
+        .where(messages.c.organization_id == organization_id, messages.c.group_id == group_id)
+        .order_by(messages.c.role, messages.c.id)
+        .limit(GROUP_MAX)
+    )
+    return list(rows)
+
+
+def search(
+    tx: Tx,
+    organization_id: int,
+    *,
+    limit: int,
+    before: RowId | None = None,
+    statuses: Sequence[Status] = (),
+    address_key: str | None = None,
+    campaign_id: RowId | None = None,
+) -> list[AnyRow]:
+    """Messages newest first, older than `before`."""
+    query = _select_messages().where(messages.c.organization_id == organization_id)
+    if before is not None:
+        query = query.where(messages.c.id < before)
+    if statuses:
+        query = query.where(messages.c.status.in_([int(status) for status in statuses]))
+    if address_key is not None:
+        query = query.where(messages.c.address_key == address_key)
+    if campaign_id is not None:
+        query = query.where(messages.c.campaign_id == campaign_id)
+    return list(tx.execute(query.order_by(messages.c.id.desc()).limit(limit)))
+
+
+def attempts_of(tx: Tx, organization_id: int, message_id: RowId) -> list[Attempt]:
+    rows = tx.execute(
+        select(attempts)
+        .where(attempts.c.organization_id == organization_id, attempts.c.message_id == message_id)
+        .order_by(attempts.c.number)
+        .limit(ATTEMPTS_MAX)
+    )
+    return [Attempt(**row._mapping) for row in rows]
+
+
+def _content_row(content: Content) -> tuple[Any, ...]:
+    return (
+        content.organization_id, content.id, int(content.kind), content.from_header, content.from_address,
+        content.subject, json.dumps(content.headers), json.dumps(content.tags) if content.tags else None,
+        None if content.metadata is None else json.dumps(content.metadata),
+        int(content.track_opens), int(content.track_clicks), int(content.unsubscribe_header),
+        json.dumps(content.links) if content.links else None,
+        json.dumps([_attachment_json(ref) for ref in content.attachments]) if content.attachments else None,
+        content.size_bytes, content.messages, content.created_at, content.expires_at,
+    )  # fmt: skip
+
+
+def _attachment_json(ref: AttachmentRef) -> dict[str, Any]:
+    return {
+        "hash": ref.hash.hex(),
+        "filename": ref.filename,
+        "content_type": ref.content_type,
+        "cid": ref.cid,
+        "size_bytes": ref.size_bytes,
+    }
+
+
+def _content(row: AnyRow) -> Content:
+    return Content(
+        organization_id=row.organization_id,
+        id=row.id,
+        kind=ContentKind(row.kind),
+        from_header=row.from_header,
+        from_address=row.from_address,
+        subject=row.subject,
+        headers=json.loads(row.headers),
+        track_opens=bool(row.track_opens),
+        track_clicks=bool(row.track_clicks),
+        unsubscribe_header=bool(row.unsubscribe_header),
+        links=json.loads(row.links) if row.links else [],
+        attachments=[
+            AttachmentRef(bytes.fromhex(ref.pop("hash")), **ref)
+            for ref in (json.loads(row.attachments) if row.attachments else [])
+        ],
+        size_bytes=row.size_bytes,
+        messages=row.messages,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        tags=json.loads(row.tags) if row.tags else [],
+        metadata=json.loads(row.metadata) if row.metadata else None,
+    )
