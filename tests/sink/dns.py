@@ -1,4 +1,4 @@
-"""A DNS server for tests: UDP and TCP on one port of 127.0.0.1, records from a dict, and ways to misbehave."""
+"""A DNS server for tests: UDP and TCP on one port of 127.0.0.1, records from a dict, ways to misbehave."""
 
 import asyncio
 import struct
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import dns.flags
 import dns.message
@@ -39,8 +39,8 @@ class Fault(Enum):
 class DnsServer:
     """`async with DnsServer({("a.test", "TXT"): ["text"]}, {"b.test": Fault.SILENT}) as server:`
 
-    TXT values are plain text, cut into strings of 255 octets, or as in a zone file where they start with a quote.
-    `asked` counts the questions by (name, type); `records` and `faults` may be changed while it runs.
+    TXT values are plain text, cut into strings of 255 octets; what starts with a quote is taken as in a zone
+    file. `asked` counts the questions by (name, type); `records` and `faults` may be changed while it runs.
     """
 
     def __init__(self, records: Records | None = None, faults: Mapping[str, Fault] | None = None) -> None:
@@ -146,8 +146,7 @@ class _Udp(asyncio.DatagramProtocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         payload = self._server.answer(data, by_tcp=False)

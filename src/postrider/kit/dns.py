@@ -1,7 +1,7 @@
 """DNS look-ups with a cache and hard limits: every answer is a value, also the failures.
 
-It is a stub: it asks recursive resolvers and follows no CNAME beyond the answer it was given. It refuses to raise
-for anything that the network or a server says.
+It is a stub: it asks recursive resolvers and follows no CNAME beyond the answer it was given. It refuses to
+raise for anything that the network or a server says.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Mx:
 
 
 class Resolver:
-    """Look-ups through `servers`, (IP address, port) each, tried in order; through the system's where none is given.
+    """Look-ups through `servers`, each (IP address, port), in order; the system's where none is given.
 
     `fresh=True` asks again although an answer is cached: for people who have just changed a record.
     """
@@ -124,25 +124,26 @@ class Resolver:
         try:
             question = dns.name.from_text(name)
             async with asyncio.timeout(TOTAL_TIMEOUT_S), self._turns:
-                found = await self._client.resolve(question, kind, search=False, backend=self._backend)
+                found = await self._client.resolve(
+                    question, kind, search=False, raise_on_no_answer=False, backend=self._backend
+                )
         except dns.resolver.NXDOMAIN as error:
-            return Answer(Outcome.NO_NAME), _negative_ttl_s(error.response(error.qnames()[0]))
-        except dns.resolver.NoAnswer as error:
-            return Answer(Outcome.NO_DATA), _negative_ttl_s(error.response())
+            (response,) = error.kwargs["responses"].values()
+            return Answer(Outcome.NO_NAME), _ttl_s(response.resolve_chaining(), NEGATIVE_TTL_MAX_S)
         except (dns.exception.DNSException, UnicodeError, TimeoutError) as error:
             return Answer(Outcome.FAILED, reason=_reason(error)), FAILURE_TTL_S
-        assert found.rrset is not None
+        if found.rrset is None:
+            return Answer(Outcome.NO_DATA), _ttl_s(found.chaining_result, NEGATIVE_TTL_MAX_S)
         if len(found.rrset) > RECORDS_MAX:
             return Answer(Outcome.FAILED, reason=f"more than {RECORDS_MAX} records"), FAILURE_TTL_S
         records = tuple(sorted(_READERS[kind](record) for record in found.rrset))
-        ttl_s = found.chaining_result.minimum_ttl
-        return Answer(Outcome.FOUND, records), max(TTL_MIN_S, min(ttl_s, TTL_MAX_S))
+        return Answer(Outcome.FOUND, records), _ttl_s(found.chaining_result, TTL_MAX_S)
 
 
 def _client_of(servers: Sequence[tuple[str, int]]) -> dns.asyncresolver.Resolver:
     try:
         client = dns.asyncresolver.Resolver(configure=not servers)
-    except dns.resolver.NoResolverConfiguration:  # no /etc/resolv.conf: each look-up says that there is no server
+    except dns.resolver.NoResolverConfiguration:  # no /etc/resolv.conf: each look-up will say so
         client = dns.asyncresolver.Resolver(configure=False)
     if servers:
         client.nameservers = [
@@ -155,9 +156,9 @@ def _client_of(servers: Sequence[tuple[str, int]]) -> dns.asyncresolver.Resolver
     return client
 
 
-def _negative_ttl_s(message: dns.message.Message) -> int:
-    assert isinstance(message, dns.message.QueryMessage)
-    return max(TTL_MIN_S, min(message.resolve_chaining().minimum_ttl, NEGATIVE_TTL_MAX_S))
+def _ttl_s(chain: dns.message.ChainingResult, max_s: int) -> int:
+    """The least of all records on the way, with the SOA's word on absence (RFC 2308 5)."""
+    return max(TTL_MIN_S, min(chain.minimum_ttl, max_s))
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""MIME as bytes: header fields, body encodings, multiparts, and raw mail split into its fields (RFC 5322, 2045-2047, 2231).
+"""MIME as bytes (RFC 5322, 2045-2047, 2231): header fields, body encodings, multiparts, raw mail split.
 
 Refuses CR, LF and NUL in every header value, lines past 998 octets, and never encodes or breaks a URL.
 """
@@ -21,7 +21,7 @@ LINE_MAX_OCTETS = 998  # RFC 5322 2.1.1, without CRLF
 NAME_MAX_OCTETS = 77  # a field name, its colon and a space stay within a folded line
 CRLF = b"\r\n"
 
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,%d}" % NAME_MAX_OCTETS)  # RFC 5322 ftext
+_FIELD_NAME = re.compile(rf"[!-9;-~]{{1,{NAME_MAX_OCTETS}}}")  # RFC 5322 ftext
 _RAW_FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
 _BREAKS = re.compile(r"[\r\n\0]")
 _PLAIN_TEXT = re.compile(r"[!-~]+(?: +[!-~]+)*")
@@ -32,13 +32,13 @@ _NON_ASCII_MIN_SHARE = 3  # past a third, base64 is shorter than quoted-printabl
 _ASCII = bytes(range(128))
 _WORD_OVERHEAD = len("=?UTF-8?B?" + "?=")
 _WORD_DATA_OCTETS = 45  # makes 60 characters of base64: an encoded word of 72, of the 75 that are allowed
-_PARAMETER_CHUNK = 60
+_PARAMETER_CHUNK = 48
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Field(NamedTuple):
-    """A header field as it stands in the mail: its name as written, and the whole field without its last CRLF."""
+    """A header field as it stands: its name as written, and the whole field without its last CRLF."""
 
     name: str
     raw: bytes
@@ -80,7 +80,7 @@ def fold(name: str, value: str) -> bytes:
     words = value.split(" ")
     current = f"{name}: {words[0]}"
     for word in words[1:]:
-        if word and len(current) + 1 + len(word) > FOLD_AT and not current.isspace():
+        if word and len(current) + 1 + len(word) > FOLD_AT:
             lines.append(current)
             current = " " + word
         else:
@@ -122,7 +122,7 @@ def date_field(at_ms: int) -> bytes:
 
 
 def parameter(name: str, value: str) -> bytes:
-    """`name="value"`, or RFC 2231 continuations, each on its own folded line, for long or non-ASCII values."""
+    """`name="value"`, or RFC 2231 continuations, one a line, for long or non-ASCII values."""
     check_value(value)
     if _PLAIN_PARAMETER.fullmatch(value):
         return f'{name}="{value}"'.encode()
@@ -143,7 +143,7 @@ def crlf(data: bytes) -> bytes:
 
 
 def encode_text(data: bytes) -> Encoded:
-    """7bit where every line is short ASCII, else the shorter of quoted-printable and base64. Takes CRLF line ends."""
+    """Text with CRLF line ends as 7bit where it fits, else in the shorter of quoted-printable and base64."""
     if data.isascii():
         if fits_7bit(data):
             return Encoded(b"7bit", data)
@@ -191,7 +191,7 @@ def multipart(boundary: bytes, parts: Sequence[bytes]) -> bytes:
 
 
 def split_message(raw: bytes) -> tuple[list[Field], bytes]:
-    """Header fields with their exact bytes, and the body. Takes CRLF line ends; raises ValueError for a malformed field."""
+    """Header fields with their exact bytes, and the body, of mail with CRLF line ends. ValueError."""
     head, _, body = (b"", b"", raw[2:]) if raw.startswith(CRLF) else raw.partition(b"\r\n\r\n")
     return split_fields(head), body
 
@@ -199,7 +199,7 @@ def split_message(raw: bytes) -> tuple[list[Field], bytes]:
 def split_fields(head: bytes) -> list[Field]:
     """The fields of a header block without its empty line."""
     fields: list[Field] = []
-    for line in head.split(CRLF) if head.endswith(CRLF) is False else head[:-2].split(CRLF):
+    for line in head.removesuffix(CRLF).split(CRLF):
         if line[:1] in (b" ", b"\t") and fields:
             name, raw = fields[-1]
             fields[-1] = Field(name, raw + CRLF + line)
@@ -221,7 +221,7 @@ def unfold(raw: bytes) -> str:
 
 
 def decode_words(text: str) -> str:
-    """The text with its encoded words (RFC 2047) read; text without any, or with unreadable ones, as it is."""
+    """The text with its encoded words (RFC 2047) read; text with none, or unreadable ones, as it is."""
     if "=?" not in text:
         return text
     try:
@@ -249,7 +249,7 @@ def _phrase(name: str) -> str:
 
 
 def _encoded_words(text: str, used: int) -> list[str]:
-    """Base64 encoded words of at most 72 characters, none of which splits a character; the first shares its line."""
+    """Encoded words of at most 72 characters; none splits a character; the first shares its line."""
     words: list[str] = []
     room = min(_WORD_DATA_OCTETS, max((FOLD_AT - used - _WORD_OVERHEAD) // 4 * 3, 4))
     chunk = b""

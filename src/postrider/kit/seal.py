@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MASTER_KEY_BYTES = 32
 NONCE_BYTES = 12
-TOKEN_MAX_CHARS = 512
+MESSAGE_ID_BYTES = 16
+TOKEN_MIN_CHARS = 40
+TOKEN_MAX_CHARS = 64
 
 
 class Sealer:
@@ -38,19 +40,26 @@ class Sealer:
     def unseal(self, sealed: bytes, row_id: bytes) -> bytes:
         return self._rows.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], row_id)
 
-    def token(self, payload: bytes) -> str:
-        """URL-safe text that only this installation can make or read (AES-SIV, RFC 5297)."""
-        return base64.urlsafe_b64encode(self._tokens.encrypt(payload, None)).rstrip(b"=").decode()
+    def message_token(self, organization_id: int, message_id: bytes) -> str:
+        """A message's seal (AES-SIV, RFC 5297): only this installation can make or read it.
 
-    def read_token(self, token: str) -> bytes | None:
-        """The payload, or None for anything this installation did not make."""
-        if len(token) > TOKEN_MAX_CHARS:
+        Lower-case base32 of some 34 bytes, so that it also stands in a local part, of which mail servers may change
+        the case and which ends at 64 octets (RFC 5321 4.5.3.1.1).
+        """
+        number = organization_id.to_bytes((organization_id.bit_length() + 7) // 8 or 1, "big")
+        sealed = self._tokens.encrypt(message_id + number, None)
+        return base64.b32encode(sealed).decode().rstrip("=").lower()
+
+    def read_message_token(self, token: str) -> tuple[int, bytes] | None:
+        """(organization, message id), or None for anything this installation did not make."""
+        if not TOKEN_MIN_CHARS <= len(token) <= TOKEN_MAX_CHARS:
             return None
         try:
-            raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-            return self._tokens.decrypt(raw, None)
-        except (binascii.Error, UnicodeEncodeError, ValueError, InvalidTag):
+            sealed = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+            payload = self._tokens.decrypt(sealed, None)
+        except (binascii.Error, ValueError, InvalidTag):
             return None
+        return int.from_bytes(payload[MESSAGE_ID_BYTES:], "big"), payload[:MESSAGE_ID_BYTES]
 
     def hash_key(self, key: str) -> bytes:
         """HMAC-SHA256 of a generated key or password: they are random, so no slow hash is needed."""

@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.sink.dns import DnsServer, Fault
 
 from postrider.kit import clock, dns
 from postrider.kit.dns import Answer, Mx, Outcome, Resolver
-from tests.sink.dns import DnsServer, Fault
 
 NOW_MS = 1_800_000_000_000
 
@@ -91,20 +91,23 @@ async def test_silence_lies_and_garbage_end_in_time(fault: Fault, monkeypatch: p
 
 async def test_the_next_server_is_asked_when_the_first_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dns, "TRY_TIMEOUT_S", 0.1)
-    async with DnsServer(faults={"a.test": Fault.SILENT}) as first:
-        async with DnsServer({("a.test", "A"): ["192.0.2.1"]}) as second:
-            answer = await Resolver([first.address, second.address]).a("a.test")
+    healthy = DnsServer({("a.test", "A"): ["192.0.2.1"]})
+    async with DnsServer(faults={"a.test": Fault.SILENT}) as first, healthy as second:
+        answer = await Resolver([first.address, second.address]).a("a.test")
     assert answer.records == ("192.0.2.1",)
 
 
-@pytest.mark.parametrize("name", ["", "a..test", "x" * 64 + ".test", ".".join(["abcdefgh"] * 40), "\udc80.test"])
+@pytest.mark.parametrize(
+    "name", ["", "a..test", "x" * 64 + ".test", ".".join(["abcdefgh"] * 40), "\udc80.test"]
+)
 async def test_what_is_no_name_fails_and_does_not_raise(name: str) -> None:
     async with DnsServer({("a.test", "A"): ["192.0.2.1"]}) as server:
         answer = await Resolver([server.address]).a(name)
     assert answer.outcome is not Outcome.FOUND
 
 
-async def test_a_server_nobody_runs_fails() -> None:
+async def test_a_server_nobody_runs_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "TOTAL_TIMEOUT_S", 0.2)
     async with DnsServer() as server:
         address = server.address
     assert (await Resolver([address]).a("a.test")).outcome is Outcome.FAILED
@@ -160,11 +163,22 @@ async def test_those_who_ask_at_once_share_one_question_and_survive_each_other()
         assert server.asked["a.test", "A"] == 1
 
 
-async def test_many_names_at_once_wait_for_their_turn() -> None:
-    async with DnsServer({(f"n{number}.test", "A"): ["192.0.2.1"] for number in range(400)}) as server:
+async def test_many_names_at_once_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "LOOKUPS_AT_ONCE", 10)
+    names = [f"n{number}.test" for number in range(100)]
+    async with DnsServer({(name, "A"): ["192.0.2.1"] for name in names}) as server:
         resolver = Resolver([server.address])
-        answers = await asyncio.gather(*(resolver.a(f"n{number}.test") for number in range(400)))
+        answers = await asyncio.gather(*(resolver.a(name) for name in names))
     assert all(answer.records for answer in answers)
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "LOOKUPS_AT_ONCE", 1)
+    monkeypatch.setattr(dns, "TOTAL_TIMEOUT_S", 0.2)
+    async with DnsServer({("a.test", "A"): ["192.0.2.1"]}, {"b.test": Fault.SILENT}) as server:
+        resolver = Resolver([server.address])
+        _, answer = await asyncio.gather(resolver.a("b.test"), resolver.a("a.test"))
+    assert answer == Answer(Outcome.FAILED, reason="no answer in time")
 
 
 def test_a_server_must_be_an_address() -> None:

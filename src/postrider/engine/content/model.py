@@ -23,7 +23,9 @@ class Parts:
 
     html: str | None = None
     text: str | None = None
-    calendar: str | None = None  # an iCalendar object (RFC 5545), sent as text/calendar; its METHOD stands in it
+    calendar: str | None = (
+        None  # an iCalendar object (RFC 5545), sent as text/calendar; its METHOD stands in it
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ class Personal:
 class Mail:
     """A composed message, ready to sign and send: header lines without CRLF, folded; body with CRLF line ends."""
 
-    headers: list[tuple[str, bytes]]  # (name as written, the whole field "Name: value", folded with CRLF + space)
+    headers: list[
+        tuple[str, bytes]
+    ]  # (name as written, the whole field "Name: value", folded with CRLF + space)
     body: bytes
     needs_smtputf8: bool = False  # a header holds raw UTF-8 (an address that has no ASCII form)
     needs_8bitmime: bool = False

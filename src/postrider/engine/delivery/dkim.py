@@ -1,7 +1,7 @@
 """DKIM signatures (RFC 6376, RFC 8463), relaxed/relaxed, RSA and Ed25519. It signs; it never verifies.
 
-A signature is made in two steps, because raw RSA (a quarter of a millisecond) lets go of the interpreter's lock:
-`prepare` where the mail is composed, `Key.sign` in a thread, `Unsigned.complete` when it is back.
+A signature is made in two steps, because raw RSA (250 us) lets go of the interpreter's lock: `prepare` where
+the mail is composed, `Key.sign` in a thread, `Unsigned.complete` when it is back.
 """
 
 import base64
@@ -113,9 +113,7 @@ def sign(mail: Mail, keys: Sequence[Key], *, now_s: int, body_hash: bytes | None
     return [each.complete(each.key.sign(each.data)) for each in unsigned]
 
 
-def prepare(
-    mail: Mail, keys: Sequence[Key], *, now_s: int, body_hash: bytes | None = None
-) -> list[Unsigned]:
+def prepare(mail: Mail, keys: Sequence[Key], *, now_s: int, body_hash: bytes | None = None) -> list[Unsigned]:
     """Everything but the raw signatures; `body_hash` where an equal body was hashed before."""
     names, canonical = signature_input(mail.headers)
     closing = b"; h=%b;\r\n bh=%b;\r\n b=" % (names, hash_body(mail.body) if body_hash is None else body_hash)
@@ -136,8 +134,8 @@ def hash_body(body: bytes) -> bytes:
 def signature_input(headers: Sequence[tuple[str, bytes]]) -> tuple[bytes, bytes]:
     """The `h=` value and the relaxed header lines it names.
 
-    Repeated fields are taken from the last up (RFC 6376 5.4.2). From is named once more than it occurs, so that
-    a second one cannot be added on the way.
+    Repeated fields are taken from the last up (RFC 6376 5.4.2). From is named once more than it occurs, so
+    that a second one cannot be added on the way.
     """
     names, lines = [], []
     for name, line in reversed(headers):
@@ -163,7 +161,7 @@ def _relax_value(value: bytes) -> bytes:
 
 
 def _relax_body(body: bytes) -> bytes:
-    """RFC 6376 3.4.4, by whole-body replacements: each is one pass in C, where a regex pays for every match."""
+    """RFC 6376 3.4.4, by whole-body replacements: each is one pass in C, a regex pays by the match."""
     if not body.endswith(b"\r\n"):
         body += b"\r\n"
     if b"\t" in body:

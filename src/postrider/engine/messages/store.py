@@ -46,8 +46,9 @@ class NewMessage:
     domain_id: RowId | None
     lane_id: int
     created_at: int
-    due_at: int
+    due_at: int | None
     is_test: bool
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,13 @@ def insert_attachments(tx: Tx, new: Sequence[tuple[int, bytes, bytes, int]]) -> 
 
 
 def insert_messages(tx: Tx, new: Sequence[NewMessage]) -> None:
-    queued = int(Status.QUEUED)
     _insert_messages(
         tx,
         [
             (
                 m.organization_id, m.id, m.group_id, m.content_id, m.campaign_id, m.recipient, m.address_key,
                 int(m.role), None if m.vars is None else json.dumps(m.vars), int(m.stream),
-                int(m.declared_stream), m.domain_id, m.lane_id, m.created_at, m.due_at, queued, int(m.is_test),
+                int(m.declared_stream), m.domain_id, m.lane_id, m.created_at, m.due_at, int(m.status), int(m.is_test),
             )
             for m in new
         ],

@@ -1,0 +1,66 @@
+"""Time to first attempt: a transactional mail beside another tenant's backlog of a million.
+
+Measured from the request's first byte to the moment the mail is in the sink.
+"""
+
+import itertools
+import time
+
+from tests.sink.client import Sink
+
+from bench import load, mail, report
+from bench.load import RECIPIENT
+from bench.postrider_server import Server
+from bench.report import Options, Sample, Verdict
+
+BACKLOG = 1_000_000
+BULK = 10_000
+PROBES = 200
+PAUSE_S = 0.05
+SINK_DELAY_MS = 20  # a far end that takes its time, so that the backlog stays
+ARRIVAL_TIMEOUT_S = 60.0
+NAME = "Postrider HTTP"
+OTHER_DOMAIN = "other.test"
+
+
+def run(options: Options) -> list[Verdict]:
+    runs = 1 if options.is_quick else min(options.runs, 3)  # filling the queue takes minutes
+    results = report.interleave({NAME: lambda: measure(options.count(BACKLOG))}, runs)
+    report.print_medians(results)
+    return [
+        report.at_most(
+            "time to first attempt beside a backlog: p50", 250, report.median(results, NAME, "p50 ms")
+        ),
+        report.at_most(
+            "time to first attempt beside a backlog: p99", 2_000, report.median(results, NAME, "p99 ms")
+        ),
+    ]
+
+
+def measure(backlog: int) -> Sample:
+    with Sink(delay_ms=SINK_DELAY_MS) as sink:
+        server = Server(sink.port)
+        other = server.add_account("other@other.test", OTHER_DOMAIN)
+        with server:
+            sender = f"news@{OTHER_DOMAIN}"
+            requests = (mail.bulk(other, first, BULK, sender=sender) for first in range(0, backlog, BULK))
+            load.http(server.http_port, requests, 1)
+            sent_at: dict[str, int] = {}
+            for number, request in enumerate(mail.sends(server.key, PROBES, prefix="probe")):
+                sent_at[f"probe{number}{RECIPIENT}"] = time.time_ns() // 1_000_000
+                load.http(server.http_port, iter([request]), 1)
+                time.sleep(PAUSE_S)
+            return _waits(sink, sent_at)
+
+
+def _waits(sink: Sink, sent_at: dict[str, int]) -> Sample:
+    deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
+    for _ in itertools.count():
+        arrived = {found.recipient: found.at for found in sink.received() if found.recipient in sent_at}
+        if len(arrived) == len(sent_at) or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    if len(arrived) < len(sent_at):
+        raise load.BadAnswer(f"{len(sent_at) - len(arrived)} of {len(sent_at)} probes never arrived")
+    seen = load.Load(latencies_ms=[arrived[name] - at for name, at in sent_at.items()])
+    return {"p50 ms": seen.percentile(50), "p99 ms": seen.percentile(99)}

@@ -1,0 +1,114 @@
+"""One attempt: checks, compose, sign, deliver. No store in reach, never raises, ends before its deadline."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from postrider.engine.content.model import Mail, Personal
+from postrider.engine.delivery import dkim
+from postrider.engine.delivery.couriers import Courier
+from postrider.engine.delivery.model import Job, Outcome, Verdict, Via
+from postrider.engine.errors import EngineError
+from postrider.kit import clock
+from postrider.kit.seal import Sealer
+
+DEADLINE_S = 300  # whole attempt; the worker's heartbeat renews its lease meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every attempt of a process uses."""
+
+    sealer: Sealer
+    signers: ThreadPoolExecutor  # RSA releases the interpreter lock
+    tracking_url: str
+    hostname: str
+
+
+Check = Callable[[Job, int], Outcome | None]
+
+
+async def attempt(job: Job, courier: Courier, workshop: Workshop) -> Outcome:
+    """Try once to hand the job's mail over; the Outcome says what came of it."""
+    started_at, started = clock.now_ms(), time.monotonic()
+    outcome = await _attempt(job, courier, workshop, started_at)
+    return replace(outcome, started_at=started_at, duration_ms=int((time.monotonic() - started) * 1000))
+
+
+async def _attempt(job: Job, courier: Courier, workshop: Workshop, now: int) -> Outcome:
+    for check in CHECKS:
+        if (outcome := check(job, now)) is not None:
+            return replace(outcome, via=courier.via)
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            if (unready := await courier.ready(job)) is not None:
+                return unready
+            token = token_of(job, workshop.sealer)
+            mail = courier.adapt(job.prepared.compose(_personal(job, token, workshop, now)))
+            if isinstance(mail, Outcome):
+                return mail
+            data = await sign(mail, job.keys, workshop, now)
+            return await courier.deliver(job, f"b+{token}@{workshop.hostname}", mail, data)
+    except EngineError as fault:  # a template that fails on this recipient's variables
+        return Outcome(Verdict.FAILED, courier.via, reply=fault.sentence, rule="compose")
+    except TimeoutError:
+        courier.abort()
+        return Outcome(Verdict.DEFERRED, courier.via, reply="the attempt took too long", rule="deadline")
+
+
+def is_active(job: Job, now: int) -> Outcome | None:
+    if job.is_active:
+        return None
+    return Outcome(Verdict.FAILED, Via.DIRECT, reply="the organization is not active", rule="check")
+
+
+def is_free(job: Job, now: int) -> Outcome | None:
+    if job.suppressed is None:
+        return None
+    return Outcome(Verdict.SUPPRESSED, Via.DIRECT, reply=job.suppressed, rule="check")
+
+
+def has_body(job: Job, now: int) -> Outcome | None:
+    if job.prepared is not None:
+        return None
+    return Outcome(Verdict.FAILED, Via.DIRECT, reply="the body has expired", rule="check")
+
+
+CHECKS: tuple[Check, ...] = (is_active, is_free, has_body)
+
+
+def token_of(job: Job, sealer: Sealer) -> str:
+    """The message's one seal: organization and message id."""
+    return sealer.message_token(job.claimed.organization_id, job.claimed.id)
+
+
+async def sign(mail: Mail, keys: tuple[dkim.Key, ...], workshop: Workshop, now: int) -> list[bytes]:
+    """The mail's bytes with a signature for each key before them; the raw signatures are made in threads."""
+    parts: list[bytes] = []
+    if keys:
+        loop = asyncio.get_running_loop()
+        for unsigned in dkim.prepare(mail, keys, now_s=now // 1000):
+            signature = await loop.run_in_executor(workshop.signers, unsigned.key.sign, unsigned.data)
+            parts += [unsigned.complete(signature), b"\r\n"]
+    parts.append(mail.as_bytes())
+    return parts
+
+
+def _personal(job: Job, token: str, workshop: Workshop, now: int) -> Personal:
+    claimed = job.claimed
+    campaign = claimed.campaign_id.hex()[-12:] if claimed.campaign_id else "single"
+    return Personal(
+        message_id=claimed.id,
+        group_id=claimed.group_id,
+        recipient=claimed.recipient,
+        role=claimed.role,
+        vars=claimed.vars,
+        token=token,
+        tracking_url=workshop.tracking_url,
+        unsubscribe_mailto=f"unsubscribe+{token}@{workshop.hostname}",
+        domain=job.domain,
+        feedback_id=f"{campaign}:{claimed.stream.name.lower()}:{claimed.organization_id}:postrider",
+        date_ms=claimed.created_at,
+    )

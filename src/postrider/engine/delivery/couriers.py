@@ -1,0 +1,206 @@
+"""The last hop, one courier for each open connection: capture keeps the mail, the simulator plays, SMTP sends."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from postrider.engine.content.model import Mail
+from postrider.engine.delivery.classify import classify
+from postrider.engine.delivery.downgrade import downgrade
+from postrider.engine.delivery.model import Job, Outcome, Verdict, Via
+from postrider.engine.delivery.smtp import Answer, Connection, Failure, Stage, Tls
+from postrider.engine.journal import EventKind
+
+SLOW_S = 5.0  # how long slow@ takes
+DELIVERIES_A_CONNECTION = 10_000
+
+
+class Courier(Protocol):
+    """`ready`, then `adapt` the mail to what the peer can take, then `deliver`; never raises for remote faults."""
+
+    via: Via
+
+    async def ready(self, job: Job) -> Outcome | None: ...
+
+    def adapt(self, mail: Mail) -> Mail | Outcome: ...
+
+    async def deliver(self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]) -> Outcome: ...
+
+    async def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class CaptureCourier:
+    """Keeps every mail for the inbox; nothing leaves."""
+
+    via = Via.CAPTURE
+
+    async def ready(self, job: Job) -> Outcome | None:
+        return None
+
+    def adapt(self, mail: Mail) -> Mail | Outcome:
+        return mail
+
+    async def deliver(self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]) -> Outcome:
+        return Outcome(
+            Verdict.DELIVERED, self.via, host="inbox", code=250, enhanced="2.0.0", reply="captured",
+            captured=b"".join(data),
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        return
+
+    def abort(self) -> None:
+        return
+
+
+# What each simulated address answers: a reply to classify, or what follows the delivery.
+SCRIPT: dict[str, tuple[int, str, str] | EventKind] = {
+    "bounce": (550, "5.1.1", "no such user here"),
+    "soft": (452, "4.2.2", "mailbox full"),
+    "block": (554, "5.7.1", "message refused by policy"),
+    "complaint": EventKind.COMPLAINED,
+    "unsubscribe": EventKind.UNSUBSCRIBED,
+}
+
+
+class SimulatorCourier(CaptureCourier):
+    """Plays the outcome that the recipient's local part names; others are delivered into the inbox."""
+
+    via = Via.SIMULATOR
+
+    async def deliver(self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]) -> Outcome:
+        name = job.claimed.address_key.partition("@")[0].partition("+")[0]
+        if name == "slow":
+            await asyncio.sleep(SLOW_S)
+        match SCRIPT.get(name):
+            case (code, enhanced, text):
+                return _outcome(self.via, Answer(Stage.END, code, enhanced, text), host="simulator")
+            case EventKind() as aftermath:
+                return Outcome(
+                    Verdict.DELIVERED, self.via, host="simulator", code=250, enhanced="2.0.0", reply="played",
+                    captured=b"".join(data), aftermath=aftermath,
+                )  # fmt: skip
+            case None:
+                return await super().deliver(job, return_path, mail, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Where all mail goes: `smtp://user:password@host:port`, `smtps` asks for TLS."""
+
+    host: str
+    port: int
+    auth: tuple[str, str] | None
+    tls: Tls
+
+    @classmethod
+    def from_url(cls, url: str) -> "Relay":
+        """Raises ValueError for what is no relay URL."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            raise ValueError("RELAY_URL must read smtp://user:password@host:port")
+        auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        tls = Tls.REQUIRED if parts.scheme == "smtps" else Tls.OPPORTUNISTIC
+        return cls(parts.hostname, parts.port or 25, auth, tls)
+
+
+class SmtpCourier:
+    """One connection to a relay, opened when first needed and used again for the next mail."""
+
+    via = Via.RELAY
+
+    def __init__(self, relay: Relay, hostname: str, ssl_context: ssl.SSLContext) -> None:
+        self._relay = relay
+        self._hostname = hostname
+        self._ssl_context = ssl_context
+        self._connection: Connection | None = None
+        self._delivered = 0
+
+    async def ready(self, job: Job) -> Outcome | None:
+        if self._connection is not None and self._connection.is_open and self._delivered < DELIVERIES_A_CONNECTION:
+            return None
+        await self.close()
+        self._delivered = 0
+        opened = await self._open(self._relay.tls)
+        if isinstance(opened, Failure) and opened.stage is Stage.STARTTLS and self._relay.tls is not Tls.REQUIRED:
+            opened = await self._open(Tls.NEVER)
+        if isinstance(opened, Connection):
+            self._connection = opened
+            return None
+        return Outcome(
+            Verdict.UNREACHABLE, self.via, host=self._relay.host, code=opened.code, enhanced=opened.enhanced,
+            reply=opened.text, rule=f"stage:{opened.stage.value}", transcript=opened.transcript,
+        )  # fmt: skip
+
+    def adapt(self, mail: Mail) -> Mail | Outcome:
+        assert self._connection is not None
+        adapted = downgrade(mail, self._connection.extensions)
+        if isinstance(adapted, Mail):
+            return adapted
+        return _outcome(self.via, adapted, host=self._relay.host)
+
+    async def deliver(self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]) -> Outcome:
+        connection = self._connection
+        assert connection is not None
+        result = await connection.send(
+            return_path,
+            [job.claimed.recipient],
+            data,
+            smtputf8=mail.needs_smtputf8,
+            body_8bit=mail.needs_8bitmime,
+        )
+        self._delivered += 1
+        if not result.is_reusable:
+            self.abort()
+        return _outcome(
+            self.via, result.answers[0], host=connection.host, ip=connection.ip, tls=connection.tls,
+            transcript=tuple(result.transcript),
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await connection.close()
+
+    def abort(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+    async def _open(self, tls: Tls) -> Connection | Failure:
+        return await Connection.open(
+            self._relay.host,
+            self._relay.port,
+            hostname=self._hostname,
+            tls=tls,
+            ssl_context=None if tls is Tls.NEVER else self._ssl_context,
+            auth=self._relay.auth,
+        )
+
+
+def _outcome(
+    via: Via,
+    answer: Answer,
+    *,
+    host: str | None = None,
+    ip: str | None = None,
+    tls: str | None = None,
+    transcript: tuple[str, ...] = (),
+) -> Outcome:
+    """The outcome an answer means, by the rules of classify.toml."""
+    if answer.is_accepted:
+        return Outcome(
+            Verdict.DELIVERED, via, host, ip, tls, answer.code, answer.enhanced, answer.text, transcript=transcript
+        )
+    found = classify(answer.code, answer.enhanced, answer.text, answer.stage)
+    return Outcome(
+        Verdict(found.verdict.value), via, host, ip, tls, answer.code, answer.enhanced, answer.text, found.rule,
+        None if found.bounce_class is None else str(found.bounce_class), found.category, found.back_off_s, transcript,
+    )  # fmt: skip
+
+

@@ -1,0 +1,166 @@
+"""What attempts came to, made durable: attempts, the next try or the end, events, captured mail; one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postrider.db.database import Tx
+from postrider.engine import journal, messages
+from postrider.engine.delivery import policy, store
+from postrider.engine.delivery.model import Job, Outcome, Verdict
+from postrider.engine.journal import Event, EventKind
+from postrider.engine.messages import Attempt, Claimed, Status, queue
+from postrider.kit import clock
+from postrider.kit.ids import RowId
+
+REPLY_MAX_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    job: Job
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A result and what follows from it: the next try, or the status it ended with."""
+
+    result: Result
+    due_at: int | None
+    status: Status | None
+
+    @property
+    def claimed(self) -> Claimed:
+        return self.result.job.claimed
+
+
+def settle(tx: Tx, results: Sequence[Result], owner: str) -> set[RowId]:
+    """Settle attempts of messages that `owner` holds; answers the ids settled.
+
+    What we lost meanwhile (cancelled, or another worker's by now) is left alone, but for one thing: a mail the far
+    end took was delivered, whoever holds its row, as long as the row had not ended.
+    """
+    now = clock.now_ms()
+    decided = [_decide(result, now) for result in results]
+    kept = queue.settle(
+        tx,
+        [
+            queue.Settled(
+                each.claimed.organization_id,
+                each.claimed.id,
+                each.claimed.lane_id,
+                owner,
+                each.due_at,
+                each.status is Status.DELIVERED,
+            )
+            for each in decided
+        ],
+    )
+    messages.insert_attempts(tx, [_attempt(each.result) for each in decided])
+    settled = [each for each in decided if each.claimed.id in kept]
+    journal.record(tx, [event for each in settled for event in _events(each, now)])
+    captured = [each.result for each in settled if each.result.outcome.captured is not None]
+    if captured:
+        store.insert_captured(tx, [_captured(result, now) for result in captured])
+    return kept
+
+
+def _decide(result: Result, now: int) -> _Decided:
+    outcome, claimed = result.outcome, result.job.claimed
+    match outcome.verdict:
+        case Verdict.DELIVERED:
+            return _Decided(result, None, Status.DELIVERED)
+        case Verdict.FAILED:
+            return _Decided(result, None, Status.FAILED)
+        case Verdict.SUPPRESSED:
+            return _Decided(result, None, Status.SUPPRESSED)
+        case Verdict.BOUNCED:
+            return _Decided(result, None, Status.BOUNCED)
+        case Verdict.DEFERRED | Verdict.UNREACHABLE:
+            step = policy.next_try(
+                bounce_class=outcome.bounce_class,
+                attempts=claimed.attempts + 1,
+                first_at=claimed.created_at,
+                now=now,
+                message_id=claimed.id,
+            )
+            if isinstance(step, policy.Retry):
+                return _Decided(result, step.at, None)
+            return _Decided(result, None, step.status)
+
+
+def _attempt(result: Result) -> Attempt:
+    outcome, claimed = result.outcome, result.job.claimed
+    return Attempt(
+        organization_id=claimed.organization_id,
+        message_id=claimed.id,
+        number=claimed.attempts + 1,
+        started_at=outcome.started_at,
+        duration_ms=outcome.duration_ms,
+        outcome=outcome.verdict.value,
+        via=outcome.via.value,
+        host=outcome.host,
+        ip=outcome.ip,
+        tls=outcome.tls,
+        code=outcome.code,
+        enhanced=outcome.enhanced,
+        reply=_short(outcome.reply),
+        rule=outcome.rule,
+        bounce_class=outcome.bounce_class,
+        transcript="\n".join(outcome.transcript) if outcome.transcript else None,
+    )
+
+
+def _events(decided: _Decided, now: int) -> list[Event]:
+    outcome = decided.result.outcome
+    said = {"code": outcome.code, "enhanced": outcome.enhanced, "reply": _short(outcome.reply)}
+    match decided.status:
+        case Status.DELIVERED:
+            via = {"via": outcome.via.value, "host": outcome.host}
+            events = [
+                _event(decided, EventKind.SENT, now, None),
+                _event(decided, EventKind.DELIVERED, now, via),
+            ]
+            if outcome.aftermath is not None:
+                events.append(_event(decided, outcome.aftermath, now, {"source": "simulator"}))
+            return events
+        case Status.BOUNCED:
+            class_ = outcome.bounce_class or "soft"
+            return [_event(decided, EventKind.BOUNCED, now, {"class": class_, "rule": outcome.rule, **said})]
+        case Status.FAILED:
+            return [_event(decided, EventKind.FAILED, now, {"reason": _short(outcome.reply), **said})]
+        case Status.SUPPRESSED:
+            return [_event(decided, EventKind.SUPPRESSED, now, {"reason": outcome.reply})]
+        case _:
+            facts = {"retry_at": decided.due_at, "attempt": decided.claimed.attempts + 1, **said}
+            return [_event(decided, EventKind.DEFERRED, now, facts)]
+
+
+def _event(decided: _Decided, kind: EventKind, now: int, data: dict[str, object] | None) -> Event:
+    claimed = decided.claimed
+    return Event(
+        organization_id=claimed.organization_id,
+        kind=kind,
+        at=now,
+        message_id=claimed.id,
+        campaign_id=claimed.campaign_id,
+        data=data,
+    )
+
+
+def _captured(result: Result, now: int) -> tuple[store.Captured, bytes]:
+    claimed, content = result.job.claimed, result.job.content
+    return store.captured_of(
+        claimed.organization_id,
+        claimed.id,
+        claimed.recipient,
+        claimed.address_key,
+        content.from_header,
+        content.subject,
+        result.outcome.captured or b"",
+        now,
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else text[:REPLY_MAX_CHARS]

@@ -1,0 +1,15 @@
+"""Removing a sending domain: its keys go with it, mail that waits for it goes out unsigned by it."""
+
+from postrider.db.database import Tx
+from postrider.engine.domains import store
+from postrider.engine.domains.add import WRITE
+from postrider.engine.errors import NotFound
+from postrider.engine.principal import Principal
+from postrider.kit.ids import RowId
+
+
+def remove(tx: Tx, principal: Principal, domain_id: RowId) -> None:
+    """Raises NotFound. The number is not given to another domain."""
+    principal.require(WRITE)
+    if not store.remove(tx, principal.organization_id, domain_id):
+        raise NotFound(noun="domain")

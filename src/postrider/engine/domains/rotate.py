@@ -1,0 +1,63 @@
+"""Changing the key that signs: first the next one is published beside it, then signing goes over to it."""
+
+from postrider.db.database import Tx
+from postrider.engine.domains import store
+from postrider.engine.domains.add import WRITE
+from postrider.engine.domains.model import Checks, DkimKey, KeyState, NewKey
+from postrider.engine.domains.rules import RETIRED_KEPT_MS, next_selector
+from postrider.engine.errors import NotAllowedNow, NotFound
+from postrider.engine.principal import Principal
+from postrider.kit import clock
+from postrider.kit.ids import RowId
+
+KEYS_MAX = 12  # of one domain, the retired ones that are still published included
+
+
+def rotate(tx: Tx, principal: Principal, domain_id: RowId, *, key: NewKey) -> DkimKey:
+    """Add `key` (from `keys.generate`, made before the transaction) at a new selector: published, not signing.
+
+    Keys retired for 30 days are forgotten. Raises NotFound, and NotAllowedNow where a next key waits already
+    or the domain has KEYS_MAX.
+    """
+    principal.require(WRITE)
+    organization_id, now = principal.organization_id, clock.now_ms()
+    if store.get(tx, organization_id, domain_id) is None:
+        raise NotFound(noun="domain")
+    selector = next_selector(store.keys(tx, organization_id, domain_id))
+    store.forget_retired(tx, organization_id, domain_id, before=now - RETIRED_KEPT_MS)
+    kept = store.keys(tx, organization_id, domain_id)
+    if len(kept) >= KEYS_MAX:
+        raise NotAllowedNow(
+            message="The domain has too many keys; wait until the retired ones are forgotten."
+        )
+    waits = any(key.state is KeyState.NEXT for key in kept)
+    if waits or not store.insert_key(
+        tx, organization_id, domain_id, key, selector=selector, state=KeyState.NEXT, now=now
+    ):
+        raise NotAllowedNow(message="The domain has a next key already; publish and activate it first.")
+    return _key(tx, organization_id, domain_id, key.id)
+
+
+def activate(tx: Tx, principal: Principal, domain_id: RowId, checks: Checks) -> DkimKey:
+    """Sign with the next key from now on; the one of its algorithm that signed stays published, retired.
+
+    `checks` must have found its record, or receivers would refuse what it signs. An Ed25519 key signs beside
+    an RSA key, not in its place: few receivers know it (RFC 8463 3). Raises NotAllowedNow.
+    """
+    principal.require(WRITE)
+    organization_id = principal.organization_id
+    keys = store.keys(tx, organization_id, domain_id)
+    coming = next((key for key in keys if key.state is KeyState.NEXT), None)
+    if coming is None:
+        raise NotAllowedNow(message="The domain has no next key.")
+    found = checks.keys.get(coming.id)
+    if found is None or not found.ok:
+        reason = found.reason if found else "The check did not look for it."
+        raise NotAllowedNow(message=f"The next key is not published yet. {reason}")
+    if not store.activate_key(tx, organization_id, coming, clock.now_ms()):
+        raise NotAllowedNow(message="The domain has no next key.")
+    return _key(tx, organization_id, domain_id, coming.id)
+
+
+def _key(tx: Tx, organization_id: int, domain_id: RowId, key_id: RowId) -> DkimKey:
+    return next(key for key in store.keys(tx, organization_id, domain_id) if key.id == key_id)

@@ -1,0 +1,79 @@
+"""Proving a domain: ask the DNS for every record (`check`, no transaction), then keep what it said."""
+
+import asyncio
+from collections.abc import Sequence
+
+from postrider.db.database import Tx
+from postrider.engine.domains import judge, rules, store
+from postrider.engine.domains.add import WRITE
+from postrider.engine.domains.model import Check, Checks, DkimKey, Domain, KeyState
+from postrider.engine.errors import NotFound
+from postrider.engine.principal import Principal
+from postrider.kit.dns import Answer, Resolver
+from postrider.kit.ids import RowId
+
+DMARC_WALK_MAX = 8  # RFC 9989: names asked for one policy
+
+
+async def check(
+    domain: Domain,
+    keys: Sequence[DkimKey],
+    resolver: Resolver,
+    hostname: str,
+    *,
+    labels: Sequence[str] = (rules.VERIFICATION_LABEL,),
+) -> Checks:
+    """What the DNS says now, past the cache; ends within the resolver's time-out and raises nothing for it.
+
+    Each of `labels` may name the ownership record. Keys that are retired are not looked for.
+    """
+    live = [key for key in keys if key.state is not KeyState.RETIRED]
+    owner, of_keys, spf, dmarc, return_path = await asyncio.gather(
+        _txt(resolver, [rules.verification_name(domain.name, label) for label in labels]),
+        _txt(resolver, [rules.key_name(key.selector, domain.name) for key in live]),
+        resolver.txt(domain.name, fresh=True),
+        _txt(resolver, [rules.dmarc_name(name) for name in _with_parents(domain.name)]),
+        resolver.cname(rules.return_path_name(domain.name), fresh=True),
+    )
+    by_key = {key.id: judge.dkim_key(answer, key) for key, answer in zip(live, of_keys, strict=True)}
+    return Checks(
+        ownership=judge.ownership(dict(zip(labels, owner, strict=True)), domain.verification_token),
+        spf=judge.spf(spf, hostname),
+        dkim=judge.dkim(_signing(live, by_key)),
+        dmarc=judge.dmarc(dmarc),
+        return_path=judge.return_path(return_path, hostname),
+        keys=by_key,
+    )
+
+
+def apply_checks(tx: Tx, principal: Principal, domain_id: RowId, checks: Checks, now: int) -> Domain:
+    """Keep what a check said; the status follows by `rules.status_after`. Raises NotFound."""
+    principal.require(WRITE)
+    domain = store.get(tx, principal.organization_id, domain_id)
+    if domain is None:
+        raise NotFound(noun="domain")
+    store.update_checks(
+        tx,
+        principal.organization_id,
+        domain_id,
+        flags=rules.after_check(domain, checks),
+        status=rules.status_after(domain, checks),
+        now=now,
+    )
+    domain = store.get(tx, principal.organization_id, domain_id)
+    assert domain is not None
+    return domain
+
+
+async def _txt(resolver: Resolver, names: Sequence[str]) -> list[Answer[str]]:
+    return await asyncio.gather(*(resolver.txt(name, fresh=True) for name in names))
+
+
+def _with_parents(name: str) -> list[str]:
+    """The name and its parents of two labels and more, nearest first."""
+    labels = name.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels) - 1)][:DMARC_WALK_MAX]
+
+
+def _signing(keys: Sequence[DkimKey], checks: dict[RowId, Check]) -> list[Check]:
+    return [checks[key.id] for key in keys if key.state is KeyState.ACTIVE]

@@ -1,0 +1,58 @@
+"""Where a click leads, and what an opt-out does: both answered from the message behind the token."""
+
+from dataclasses import dataclass
+
+from postrider.db.database import Tx
+from postrider.engine import content, journal, messages
+from postrider.engine.journal import Event, EventKind
+from postrider.kit import clock
+from postrider.kit.ids import RowId
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The message behind a token, as far as a public page may show it."""
+
+    organization_id: int
+    message_id: RowId
+    recipient: str
+    from_header: str
+    links: list[str]
+    vars: dict[str, object] | None
+
+    def link(self, index: int) -> str | None:
+        """The URL behind a link's index, None where the message carried none such."""
+        if not 0 <= index < len(self.links):
+            return None
+        return content.resolve(self.links[index], self.vars or {})
+
+
+def target_of(tx: Tx, organization_id: int, message_id: RowId) -> Target | None:
+    row = messages.one(tx, organization_id, message_id)
+    if row is None:
+        return None
+    return Target(
+        organization_id, message_id, row.recipient, row.from_header, row.links or [], row.vars
+    )
+
+
+def unsubscribe(tx: Tx, organization_id: int, message_id: RowId, *, source: str) -> bool:
+    """Record an opt-out, once a message; `source` is link or one-click. False where there is no such message."""
+    if messages.one(tx, organization_id, message_id) is None:
+        return False
+    journal.record(
+        tx,
+        [
+            Event(
+                organization_id=organization_id,
+                kind=EventKind.UNSUBSCRIBED,
+                at=clock.now_ms(),
+                message_id=message_id,
+                data={"source": source},
+                source_id=f"unsubscribed:{message_id.hex()}",
+            )
+        ],
+    )
+    return True
+
+

@@ -1,0 +1,201 @@
+"""One content to very many: accepted at once as pages of a job, expanded into messages in the background.
+
+The answer is given when content, recipients and job are on disk; quota is counted whole or refused whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from postrider.db.database import Tx
+from postrider.engine import accounts, jobs, messages
+from postrider.engine.accounts import Organization
+from postrider.engine.domains import Domain
+from postrider.engine.errors import IdempotencyConflict, QuotaExceeded
+from postrider.engine.jobs import Job
+from postrider.engine.messages import NewMessage, Role, Status, Stream
+from postrider.engine.sending import store
+from postrider.engine.sending.model import Recipient, Refused, Submission
+from postrider.engine.sending.routes import Routes
+from postrider.engine.sending.submit import (
+    Draft,
+    check_organizations,
+    check_recipients,
+    choose_domains,
+    content_of,
+    enqueue,
+    is_sandbox,
+)
+from postrider.kit import clock, json
+from postrider.kit.ids import RowId, new_id
+
+BULK_MAX = 50_000
+KIND = "expand"
+
+
+@dataclass(frozen=True, slots=True)
+class BulkCommand:
+    """A prepared content (merge on) with its recipients and what each one's copy is filled with."""
+
+    submission: Submission  # recipients in order
+    vars: list[dict[str, Any] | None] = field(default_factory=list)  # one per recipient
+
+
+@dataclass(frozen=True, slots=True)
+class BulkReceipt:
+    campaign_id: RowId
+    total: int
+    accepted: int
+    refused: list[Refused]
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBulk:
+    """What the reading half found; the writing half takes it as it is."""
+
+    command: BulkCommand
+    organization: Organization
+    domain: Domain | None
+    draft: Draft
+
+
+def check_bulk(tx: Tx, command: BulkCommand, routes: Routes) -> CheckedBulk:
+    """The reading half: organization, domain and every recipient. Raises EngineError."""
+    draft = Draft(command.submission, clock.now_ms())
+    for step in (check_organizations, choose_domains):
+        step(tx, [draft], routes)
+        if draft.error is not None:
+            raise draft.error
+    check_recipients(tx, [draft], routes)
+    draft.error = None  # nobody left to mail is an answer here, not a refusal
+    assert draft.organization is not None
+    return CheckedBulk(command, draft.organization, draft.domain, draft)
+
+
+def submit_bulk(tx: Tx, checked: CheckedBulk) -> BulkReceipt:
+    """The writing half: quota, content, campaign and the job's pages. Raises QuotaExceeded or IdempotencyConflict."""
+    draft = checked.draft
+    if (kept := _kept_answer(tx, draft)) is not None:
+        return kept
+    allowed = accounts.PLANS[checked.organization.plan].monthly_messages
+    amount = len(draft.free)
+    if amount and not accounts.use(tx, {draft.organization_id: (amount, allowed)}):
+        raise QuotaExceeded(limit=allowed)
+    campaign_id = new_id()
+    total = len(draft.submission.recipients)
+    prepared = draft.submission.prepared
+    messages.insert_contents(tx, [(content_of(draft), prepared.body)])
+    if prepared.attachments:
+        messages.insert_attachments(
+            tx, [(draft.organization_id, ref.hash, body, draft.now) for ref, body in prepared.attachments]
+        )
+    store.insert_campaign(
+        tx,
+        organization_id=draft.organization_id,
+        campaign_id=campaign_id,
+        kind="bulk",
+        name=prepared.subject,
+        total=total,
+        skipped=total - amount,
+    )
+    jobs.insert_job(
+        tx,
+        organization_id=draft.organization_id,
+        job_id=campaign_id,
+        kind=KIND,
+        facts={
+            "content_id": draft.content_id.hex(),
+            "campaign_id": campaign_id.hex(),
+            "domain_id": draft.domain.id.hex() if draft.domain else None,
+            "stream": int(prepared.stream),
+            "is_sandbox": is_sandbox(draft),
+        },
+        pages=_pages(checked),
+    )
+    receipt = BulkReceipt(campaign_id, total, amount, draft.refused)
+    if draft.key is not None:
+        store.answer_keys(tx, [(*draft.key, _to_json(receipt))])
+    return receipt
+
+
+def expand_page(tx: Tx, job: Job, routes: Routes) -> int:
+    """One page of a bulk job into messages, in the transaction that moves the job on; answers how many."""
+    facts = job.facts
+    now = clock.now_ms()
+    rows = json.loads(jobs.page_body(tx, job))
+    template = NewMessage(
+        organization_id=job.organization_id,
+        id=b"",
+        group_id=b"",
+        content_id=bytes.fromhex(facts["content_id"]),
+        campaign_id=bytes.fromhex(facts["campaign_id"]),
+        recipient="",
+        address_key="",
+        role=Role.TO,
+        vars=None,
+        stream=Stream(facts["stream"]),
+        declared_stream=Stream(facts["stream"]),
+        domain_id=bytes.fromhex(facts["domain_id"]) if facts["domain_id"] else None,
+        lane_id=0,
+        created_at=now,
+        due_at=now,
+        is_test=False,
+        status=Status.QUEUED,
+    )
+    sandboxes = {job.organization_id} if facts["is_sandbox"] else set()
+    enqueue(tx, [_message(template, row) for row in rows], routes, sandboxes=sandboxes)
+    return len(rows)
+
+
+def _message(template: NewMessage, row: Sequence[Any]) -> NewMessage:
+    recipient, address_key, values, is_free = row
+    message_id = new_id()
+    return replace(
+        template,
+        id=message_id,
+        group_id=message_id,  # every copy is a mail of its own
+        recipient=recipient,
+        address_key=address_key,
+        vars=values,
+        due_at=template.due_at if is_free else None,
+        status=Status.QUEUED if is_free else Status.SUPPRESSED,
+    )
+
+
+def _pages(checked: CheckedBulk) -> list[bytes]:
+    free = {recipient.address_key for recipient in checked.draft.free}
+    rows = [
+        [recipient.address, recipient.address_key, values, recipient.address_key in free]
+        for recipient, values in zip(checked.draft.submission.recipients, checked.command.vars, strict=True)
+    ]
+    return [json.dump_bytes(rows[start : start + jobs.PAGE_ROWS]) for start in range(0, len(rows), jobs.PAGE_ROWS)]
+
+
+def unique_recipients(
+    rows: Sequence[tuple[str, str, dict[str, Any] | None]],
+) -> tuple[list[Recipient], list[dict[str, Any] | None]]:
+    """(address, key, vars) rows without repeats of a key: the first stands."""
+    found: dict[str, tuple[Recipient, dict[str, Any] | None]] = {}
+    for address, key, values in rows:
+        found.setdefault(key, (Recipient(address, key, Role.TO), values))
+    return [recipient for recipient, _ in found.values()], [values for _, values in found.values()]
+
+
+def _kept_answer(tx: Tx, draft: Draft) -> BulkReceipt | None:
+    if draft.key is None or store.reserve_keys(tx, [(*draft.key, draft.submission.fingerprint)]):
+        return None
+    fingerprint, answer = store.find_keys(tx, [draft.key])[draft.key]
+    if fingerprint != draft.submission.fingerprint:
+        raise IdempotencyConflict
+    return BulkReceipt(
+        bytes.fromhex(answer["campaign_id"]), answer["total"], answer["accepted"], [], is_replay=True
+    )
+
+
+def _to_json(receipt: BulkReceipt) -> dict[str, Any]:
+    return {
+        "campaign_id": receipt.campaign_id.hex(),
+        "total": receipt.total,
+        "accepted": receipt.accepted,
+    }

@@ -1,0 +1,99 @@
+"""What a door hands in, and what it gets back."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from postrider.engine.content.model import Attachment
+from postrider.engine.errors import EngineError
+from postrider.engine.messages import AttachmentRef, ContentKind, Role, Stream
+from postrider.engine.principal import Principal
+from postrider.kit.address import Mailbox
+from postrider.kit.ids import RowId
+
+RECIPIENTS_MAX = 1_000  # of one request; more is bulk
+
+
+@dataclass(frozen=True, slots=True)
+class SendCommand:
+    """One mail to a few recipients, as parts. None for a flag: as the domain, then the organization has it."""
+
+    to: list[Mailbox]
+    subject: str
+    html: str | None = None
+    text: str | None = None
+    from_: Mailbox | None = None  # None: noreply@ the domain
+    domain: str | None = None  # None: of From, else the first verified one
+    cc: list[Mailbox] = field(default_factory=list)
+    bcc: list[Mailbox] = field(default_factory=list)
+    reply_to: list[Mailbox] = field(default_factory=list)
+    headers: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] | None = None
+    track_opens: bool | None = None
+    track_clicks: bool | None = None
+    stream: Stream = Stream.SHARED
+    attachments: list[Attachment] = field(default_factory=list)
+    calendar: str | None = None
+    send_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    address: str
+    address_key: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A content ready to be kept: all the work that needs no store is done."""
+
+    kind: ContentKind
+    from_: Mailbox | None
+    domain: str | None
+    subject: str
+    headers: dict[str, Any]  # as Content.headers
+    body: bytes
+    links: list[str]
+    attachments: list[tuple[AttachmentRef, bytes]]
+    size_bytes: int
+    tags: list[str]
+    metadata: dict[str, Any] | None
+    track_opens: bool | None
+    track_clicks: bool | None
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A prepared content, who sends it, to whom; with an idempotency key, its fingerprint makes repeats known."""
+
+    principal: Principal
+    prepared: Prepared
+    recipients: list[Recipient]
+    send_at: int | None = None
+    idempotency_key: str | None = None
+    fingerprint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    address: str
+    message_id: RowId
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    address: str
+    error: EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was taken: the group's id, and each recipient in the order given."""
+
+    group_id: RowId
+    created_at: int
+    accepted: list[Accepted]
+    refused: list[Refused]
+    is_replay: bool = False

@@ -1,0 +1,27 @@
+"""Which site a recipient's mail waits at: by how the installation delivers, never by a look-up (accepting needs no DNS)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SIMULATOR_DOMAIN = "simulator.postrider.test"
+
+
+class Delivery(StrEnum):
+    CAPTURE = "capture"
+    RELAY = "relay"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Site names: `capture`, `simulator`, `relay`, or `mx:` and the recipient's domain until its MX set is known."""
+
+    delivery: Delivery
+    site_connections: int = 20
+
+    def site_of(self, domain: str, *, is_sandbox: bool) -> str:
+        if domain == SIMULATOR_DOMAIN:
+            return "simulator"
+        if is_sandbox or self.delivery is Delivery.CAPTURE:
+            return "capture"
+        return "relay" if self.delivery is Delivery.RELAY else f"mx:{domain}"

@@ -1,0 +1,70 @@
+"""The doors' way in: gathers single sends into batches, runs bulk in its two halves, wakes the workers."""
+
+from collections.abc import Callable, Sequence
+
+from postrider.db.database import Database, Unavailable
+from postrider.engine.errors import Busy, EngineError
+from postrider.engine.sending.bulk import BulkCommand, BulkReceipt, check_bulk, submit_bulk
+from postrider.engine.sending.model import Receipt, Submission
+from postrider.engine.sending.routes import Routes
+from postrider.engine.sending.submit import submit
+from postrider.kit.gate import Gate, GateFull
+
+GATE_MAX = 200
+WAITING_MAX = 5_000
+
+
+class Sender:
+    """One for the process. `on_accepted` is called after each commit that queued mail."""
+
+    def __init__(self, db: Database, routes: Routes, on_accepted: Callable[[int], None]) -> None:
+        self._db = db
+        self._routes = routes
+        self._on_accepted = on_accepted
+        self._gate: Gate[Submission, Receipt | EngineError] = Gate(
+            self._run, max_items=GATE_MAX, max_waiting=WAITING_MAX, max_running=1 if db.is_sqlite else 2
+        )
+
+    async def send(self, submission: Submission) -> Receipt:
+        """Answers when it is on disk. Raises the EngineError that refuses it, or Unavailable."""
+        answer = (await self.send_many([submission]))[0]
+        if isinstance(answer, EngineError):
+            raise answer
+        return answer
+
+    async def send_many(self, submissions: Sequence[Submission]) -> list[Receipt | EngineError]:
+        """Each for itself: one refused does not touch the others."""
+        if len(submissions) == 1:
+            try:
+                return [await self._gate(submissions[0])]
+            except GateFull:
+                raise Busy from None
+        answers: list[Receipt | EngineError] = []
+        for start in range(0, len(submissions), GATE_MAX):
+            answers += await self._submit(submissions[start : start + GATE_MAX])
+        return answers
+
+    async def send_bulk(self, command: BulkCommand) -> BulkReceipt:
+        """Answers when recipients and content are on disk; expansion follows."""
+        checked = await self._db.read(check_bulk, command, self._routes)
+        receipt = await self._db.write_first(submit_bulk, checked)
+        self._on_accepted(receipt.accepted)
+        return receipt
+
+    async def drain(self) -> None:
+        await self._gate.drain()
+
+    async def _run(self, submissions: list[Submission]) -> list[Receipt | EngineError | Exception]:
+        try:
+            return list(await self._submit(submissions))
+        except Unavailable as lost:
+            return [lost] * len(submissions)
+        except Exception as unexpected:  # one of them is bad: find out which, and let the others through
+            if len(submissions) == 1:
+                return [unexpected]
+            return [(await self._run([submission]))[0] for submission in submissions]
+
+    async def _submit(self, submissions: Sequence[Submission]) -> list[Receipt | EngineError]:
+        answers = await self._db.write_first(submit, submissions, self._routes)
+        self._on_accepted(sum(len(answer.accepted) for answer in answers if isinstance(answer, Receipt)))
+        return answers

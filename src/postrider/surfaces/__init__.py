@@ -1,0 +1,1 @@
+"""The ways in: thin layers that check credentials, parse, call the engine and present."""
