@@ -11,9 +11,8 @@ BULK_VARS = {"name": "Ann", "code": "A20"}
 
 
 def html() -> str:
-    links = "".join(
-        f'<p><a href="https://shop.test/offer/{n}?from=mail">Offer {n}</a></p>' for n in range(LINKS)
-    )
+    offers = [f"https://shop.test/offer/{number}?from=mail" for number in range(LINKS)]
+    links = "".join(f'<p><a href="{offer}">An offer</a></p>' for offer in offers)
     filler = "<p>It was a bright cold day in April, and the clocks were striking thirteen.</p>"
     return f"<html><body>{links}{filler * ((PAYLOAD_BYTES - len(links) - 30) // len(filler))}</body></html>"
 

@@ -118,18 +118,18 @@ class Postfix:
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="bench-postfix-"))
         self._folder.chmod(0o755)
-        self._write_settings()
-        if self._variant is Variant.DKIM:
-            self._start_opendkim()
-        self._postfix("start")
-        wait_until(lambda: listens(self.port), "Postfix", timeout_s=START_TIMEOUT_S)
-        self._master = int((self._folder / "spool/pid/master.pid").read_text())
+        try:
+            self._start()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._postfix("stop")
+        if (self._folder / "spool/pid/master.pid").exists():
+            self._postfix("stop")
         if self._opendkim is not None:
             self._opendkim.terminate()
             self._opendkim.wait(STOP_TIMEOUT_S)
@@ -138,6 +138,14 @@ class Postfix:
     def cpu_seconds(self) -> float:
         """Of Postfix and, where it signs, OpenDKIM, since their start."""
         return cpu_seconds(self._master, *([self._opendkim.pid] if self._opendkim else []))
+
+    def _start(self) -> None:
+        self._write_settings()
+        if self._variant is Variant.DKIM:
+            self._start_opendkim()
+        self._postfix("start")
+        wait_until(lambda: listens(self.port), "Postfix", timeout_s=START_TIMEOUT_S)
+        self._master = int((self._folder / "spool/pid/master.pid").read_text())
 
     def _write_settings(self) -> None:
         settings = MAIN_CF + ("" if self._variant is Variant.STOCK else TUNED)

@@ -34,19 +34,20 @@ class Cluster:
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         self._as_postgres("initdb", "-D", str(self._data), "-A", "trust", "--locale=C.UTF-8")
         options = f"-p {port} -h 127.0.0.1 -k {self._folder} -c shared_buffers=512MB"
-        self._as_postgres(
-            "pg_ctl", "-D", str(self._data), "-w", "-o", options, "-l", f"{self._folder}/log", "start"
-        )
+        self._pg_ctl("start", "-o", options, "-l", f"{self._folder}/log")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._as_postgres("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
+        self._pg_ctl("stop", "-m", "immediate")
         shutil.rmtree(self._folder)
 
     def cpu_seconds(self) -> float:
         return cpu_seconds(int((self._data / "postmaster.pid").read_text().split()[0]))
+
+    def _pg_ctl(self, verb: str, *options: str) -> None:
+        self._as_postgres("pg_ctl", "-D", str(self._data), "-w", *options, verb)
 
     def _as_postgres(self, program: str, *arguments: str) -> None:
         user = pwd.getpwnam("postgres")

@@ -1,4 +1,4 @@
-"""Postrider as it is shipped: `postrider serve` with all roles on a fresh DATA_DIR, and what is read off it."""
+"""Postrider as it is shipped: `postrider serve` with all roles on a fresh DATA_DIR, and how it is read."""
 
 import json
 import os
@@ -51,11 +51,11 @@ class Server:
         self.key = ""
 
     def __enter__(self) -> Self:
-        self.key = self.add_account(EMAIL, DOMAIN)
-        log = (self._folder / "serve.log").open("wb")
-        self._process = subprocess.Popen([PROGRAM, "serve"], env=self._environment(), stdout=log, stderr=log)
-        log.close()
-        processes.wait_until(self._is_ready, "postrider serve", timeout_s=START_TIMEOUT_S)
+        try:
+            self._start()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(
@@ -73,7 +73,7 @@ class Server:
         shutil.rmtree(self._folder)
 
     def add_account(self, email: str, domain: str) -> str:
-        """An organization on the largest plan with a verified domain; its API key. Before the server starts."""
+        """An organization with a verified domain, and its API key; for before the server starts."""
         made = json.loads(
             self._run(
                 *("account", "create", "--name", "Bench", "--email", email, "--password", "bench-password-1"),
@@ -89,6 +89,7 @@ class Server:
         return made["username"], made["password"]
 
     def call(self, method: str, path: str, body: object = None, *, key: str | None = None) -> Any:
+        """The JSON that the server answers; raises BadAnswer for anything but a success."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.http_port}{path}",
             json.dumps(body).encode() if body is not None else None,
@@ -126,6 +127,13 @@ class Server:
     def _pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def _start(self) -> None:
+        self.key = self.add_account(EMAIL, DOMAIN)
+        log = (self._folder / "serve.log").open("wb")
+        self._process = subprocess.Popen([PROGRAM, "serve"], env=self._environment(), stdout=log, stderr=log)
+        log.close()
+        processes.wait_until(self._is_ready, "postrider serve", timeout_s=START_TIMEOUT_S)
 
     def _is_ready(self) -> bool:
         assert self._process is not None

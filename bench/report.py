@@ -1,4 +1,4 @@
-"""Interleaved runs, medians, ratios against the peer of the same run, and what was promised beside what was met."""
+"""Interleaved runs, medians, ratios against the peer of the same run, and which promises are met."""
 
 import statistics
 from collections.abc import Callable, Mapping

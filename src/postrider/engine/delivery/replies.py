@@ -4,9 +4,11 @@ It reads leniently what is harmless (bare LF, a missing text) and gives up on wh
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from itertools import zip_longest
 
 LINE_MAX_BYTES = 2_048
 LINES_MAX = 100
@@ -77,12 +79,12 @@ class ReplyReader:
 
     def __init__(self) -> None:
         self._rest = b""
-        self._lines: list[bytes] = []
+        self._held: list[Reply] = []
         self._bytes = 0
 
     @property
     def is_between_replies(self) -> bool:
-        return not self._rest and not self._lines
+        return not self._rest and not self._held
 
     def feed(self, data: bytes) -> list[Reply]:
         """The replies that `data` completes; raises MalformedReply, after which nothing more can be read."""
@@ -91,31 +93,29 @@ class ReplyReader:
             raise MalformedReply("reply line too long")
         replies = []
         for line in lines:
-            line = line.rstrip()
-            if not line[:3].isdigit() or len(line) > LINE_MAX_BYTES or not b"199" < line[:3] < b"600":
-                raise MalformedReply(f"not a reply: {_clean(line[:100])}")
-            if line[3:4] == b"-":
-                self._hold(line)
-            elif self._lines:
-                self._hold(line)
-                replies.append(_join(self._lines))
-                self._lines, self._bytes = [], 0
+            reply, is_last = _read(line)
+            if not is_last:
+                self._hold(reply, line)
+            elif self._held:
+                self._hold(reply, line)
+                replies.append(_join(self._held))
+                self._held, self._bytes = [], 0
             else:
-                replies.append(_read(line))
+                replies.append(reply)
         return replies
 
-    def _hold(self, line: bytes) -> None:
-        self._lines.append(line)
+    def _hold(self, reply: Reply, line: bytes) -> None:
+        self._held.append(reply)
         self._bytes += len(line)
-        if len(self._lines) > LINES_MAX or self._bytes > REPLY_MAX_BYTES:
+        if len(self._held) > LINES_MAX or self._bytes > REPLY_MAX_BYTES:
             raise MalformedReply("reply too long")
 
 
-def transcribe(exchange: Iterable[tuple[str, Reply | None]]) -> list[str]:
+def transcribe(commands: Sequence[str], replies: Sequence[Reply | None]) -> list[str]:
     """`C: …` and `S: …` lines of commands and their replies, cut off at TRANSCRIPT_MAX_CHARS."""
     lines: list[str] = []
     left = TRANSCRIPT_MAX_CHARS
-    for command, reply in exchange:
+    for command, reply in zip_longest(commands, replies):
         spoken = [f"C: {command}"] if command else []  # the greeting is unasked
         if reply is not None:
             spoken.append(f"S: {reply}")
@@ -127,19 +127,24 @@ def transcribe(exchange: Iterable[tuple[str, Reply | None]]) -> list[str]:
     return lines
 
 
-def _join(lines: list[bytes]) -> Reply:
+def _join(replies: list[Reply]) -> Reply:
     """The last line's code counts, and the first's enhanced code, which some repeat on every line."""
-    replies = [_read(line) for line in lines]
     return Reply(replies[-1].code, replies[0].enhanced, tuple(reply.text for reply in replies))
 
 
-def _read(line: bytes) -> Reply:
-    text = _clean(line[4:])
-    found = _ENHANCED.match(text)
-    if found:
-        return Reply(int(line[:3]), found[1], (text[found.end() :],))
-    later = _ENHANCED_LATER.search(text) if "#" in text else None
-    return Reply(int(line[:3]), later[1] if later else None, (text,))
+@lru_cache(maxsize=1_024)  # a peer says few different things
+def _read(line: bytes) -> tuple[Reply, bool]:
+    """One line as a reply, and whether it is the last of its reply."""
+    code = line[:3]
+    if not code.isdigit() or not b"200" <= code < b"600" or len(line) > LINE_MAX_BYTES:
+        raise MalformedReply(f"not a reply: {_clean(line[:100])}")
+    text = _clean(line[4:].rstrip())
+    enhanced = None
+    if found := _ENHANCED.match(text):
+        enhanced, text = found[1], text[found.end() :]
+    elif "#" in text and (found := _ENHANCED_LATER.search(text)):
+        enhanced = found[1]
+    return Reply(int(code), enhanced, (text,)), line[3:4] != b"-"
 
 
 def _clean(line: bytes) -> str:

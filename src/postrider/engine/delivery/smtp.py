@@ -1,7 +1,7 @@
 """The SMTP client (RFC 5321, with PIPELINING, SIZE, 8BITMIME, SMTPUTF8, STARTTLS and AUTH). It only speaks.
 
-Which host, which address, when, and what an answer means is decided elsewhere. Faults of the far end are values;
-only a caller's mistake (an address with a line break in it) raises.
+Which host, which address, when, and what an answer means is decided elsewhere. Faults of the far end are
+values; only a caller's mistake (an address with a line break in it) raises.
 """
 
 import asyncio
@@ -45,7 +45,8 @@ class Connection:
         self.tls: str | None = None  # "TLSv1.3 TLS_AES_256_GCM_SHA384"
         self.is_tls_resumed = False
         self.extensions: Extensions = NONE
-        self._exchange: list[tuple[str, Reply | None]] = []  # of the opening
+        self._said: list[str] = []  # while opening
+        self._heard: list[Reply] = []
         self._timeouts = timeouts
         self._dialogue = Dialogue()
         self._must_reset = False
@@ -66,8 +67,8 @@ class Connection:
         """Connect, greet (as `hostname`), encrypt and log in.
 
         `ip` is where to connect, without asking DNS for `host`; `source_ip` the local address to do it from;
-        `ssl_context` is needed unless `tls` is NEVER. After a Failure at STARTTLS under OPPORTUNISTIC, connect
-        again with NEVER.
+        `ssl_context` is needed unless `tls` is NEVER. After a Failure at STARTTLS under OPPORTUNISTIC,
+        connect again with NEVER.
         """
         assert _HOSTNAME.fullmatch(hostname), "EHLO takes a host name or an address literal"
         assert ssl_context is not None or tls is Tls.NEVER, "TLS needs a context"
@@ -95,7 +96,7 @@ class Connection:
     @property
     def transcript(self) -> list[str]:
         """`C: …` and `S: …` lines of the opening, without secrets, at most 4 kB."""
-        return transcribe(self._exchange)
+        return transcribe(self._said, self._heard)
 
     async def send(
         self,
@@ -108,9 +109,10 @@ class Connection:
     ) -> Result:
         """Offer one mail to up to RECIPIENTS_MAX recipients; `sender` may be empty (the null return path).
 
-        `message` is headers, blank line and body with CRLF line ends, dots not yet stuffed. `smtputf8`: a header
-        holds raw UTF-8 (addresses are looked at here); `body_8bit`: a body line is not ASCII. What the peer cannot
-        take is refused without asking it. Raises ValueError for an address that cannot stand in a command.
+        `message` is headers, blank line and body with CRLF line ends, dots not yet stuffed. `smtputf8`: a
+        header holds raw UTF-8 (addresses are looked at here); `body_8bit`: a body line is not ASCII. What the
+        peer cannot take is refused without asking it. Raises ValueError for an address that cannot stand in a
+        command.
         """
         assert 0 < len(recipients) <= RECIPIENTS_MAX
         data = encode_data(message if isinstance(message, bytes) else b"".join(message))
@@ -123,7 +125,7 @@ class Connection:
                 Stage.MAIL, None, CONNECTION_LOST, self._dialogue.lost or "the peer spoke unasked"
             )
         if refusal is not None:
-            return Result((refusal,) * len(paths), self.is_open, False, ())
+            return Result((refusal,) * len(paths), self.is_open, False, (), ())
         parameters = self.extensions.mail_parameters(len(data), smtputf8=smtputf8, body_8bit=body_8bit)
         return await self._transact(
             [f"MAIL FROM:<{source}>{parameters}", *[f"RCPT TO:<{path}>" for path in paths]], data
@@ -195,9 +197,9 @@ class Connection:
         else:
             refused = self._failure(Stage.STARTTLS, None, "4.7.10", "STARTTLS is required but not offered")
         if refused is None:
-            return (
-                await self._shake_hands(context) or await self._introduce(hostname) or self._remember(context)
-            )
+            failure = await self._shake_hands(context) or await self._introduce(hostname)
+            self._remember(context)
+            return failure
         return refused if tls is Tls.REQUIRED or not self.is_open else None
 
     async def _shake_hands(self, context: ssl.SSLContext) -> Failure | None:
@@ -259,17 +261,18 @@ class Connection:
         if command:
             self._dialogue.write(command.encode("utf-8") + b"\r\n")
         heard = await self._dialogue.hear(1, seconds)
-        reply = heard[0] if heard else None
-        self.opening.append((command if shown is None else shown, reply))
-        if reply is None:
+        self._said.append(command if shown is None else shown)
+        self._heard += heard
+        if not heard:
             return self._failure(stage, None, CONNECTION_LOST, self._dialogue.lost or "")
+        reply = heard[0]
         if reply.code in expected:
             return reply
         answer = judge(stage, reply)
         return self._failure(stage, answer.code, answer.enhanced, answer.text)
 
     def _failure(self, stage: Stage, code: int | None, enhanced: str | None, text: str) -> Failure:
-        return Failure(stage, code, enhanced, text, tuple(transcribe(self.opening)))
+        return Failure(stage, code, enhanced, text, tuple(self.transcript))
 
 
 def _path(address: str) -> str:

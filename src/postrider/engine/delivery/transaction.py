@@ -1,9 +1,8 @@
-"""One mail through an open SMTP session: envelope, body, and one answer per recipient (RFC 5321 3.3, RFC 2920)."""
+"""One mail through an open SMTP session: envelope, body, an answer per recipient (RFC 5321 3.3, RFC 2920)."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from postrider.engine.delivery.dialogue import Dialogue, Timeouts
 from postrider.engine.delivery.replies import Answer, Reply, Stage, transcribe
@@ -12,6 +11,9 @@ CONNECTION_LOST = "4.4.2"
 PROTOCOL_ERROR = "4.5.0"
 START_MAIL = 354
 CLOSING = 421
+# Two searches for literals: half the time of `bytes.find`, and much less than one for a set.
+_LF_DOT = re.compile(rb"\n\.")
+_CR_DOT = re.compile(rb"\r\.")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -19,19 +21,20 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 class Result:
     """One answer per recipient, in order, and all that was said on the way.
 
-    `is_body_sent` and an answer without a code: the peer may have the mail. An answer at MAIL without a code: the
-    connection was dead before anything was taken, so that another may be opened at once.
+    `is_body_sent` and an answer without a code: the peer may have the mail. An answer at MAIL without a code:
+    the connection was dead before anything was taken, so that another may be opened at once.
     """
 
     answers: tuple[Answer, ...]
     is_reusable: bool
     is_body_sent: bool
-    exchange: tuple[tuple[str, Reply | None], ...]
+    commands: tuple[str, ...]
+    replies: tuple[Reply, ...]  # to the commands in order; fewer where the connection was lost
 
     @property
     def transcript(self) -> list[str]:
         """`C: …` and `S: …` lines without the body, at most 4 kB."""
-        return transcribe(self.exchange)
+        return transcribe(self.commands, self.replies)
 
 
 async def transact(
@@ -50,31 +53,33 @@ async def transact(
         replies = await dialogue.hear(len(commands), timeouts.command)
     else:
         replies = await _say_in_turn(dialogue, commands, timeouts.command)
-    exchange: list[tuple[str, Reply | None]] = [*zip_longest(commands[: len(replies) + 1], replies)]
     heard = replies[1:] if must_reset else replies
     lost = dialogue.lost or ""
     early = [_judge_early(heard, index, len(envelope), lost) for index in range(1, len(envelope))]
-    end: Answer | None = None
-    is_body_sent = False
-    if len(heard) > len(envelope) and heard[-1].code == START_MAIL:
-        is_body_sent = None in early
-        # With nobody to take it, a lone dot ends the mail that the peer waits for (RFC 2920 3.1).
-        end, reply = await _send_body(dialogue, data if is_body_sent else b".\r\n", timeouts)
-        exchange.append((".", reply))
-    answers = tuple([answer or end or Answer(Stage.END, None, CONNECTION_LOST, lost) for answer in early])
-    return Result(answers, _is_reusable(dialogue, exchange), is_body_sent, tuple(exchange))
+    is_body_sent = None in early
+    answers: list[Answer] = []
+    if is_body_sent:
+        end = await _send_body(dialogue, data, timeouts, replies)
+        answers = [answer or end for answer in early]
+    else:
+        answers = [answer for answer in early if answer]
+        if heard and heard[-1].code == START_MAIL:  # the peer waits for a mail to nobody (RFC 2920 3.1)
+            dialogue.write(b".\r\n")
+            replies += await dialogue.hear(1, timeouts.end)
+    said = (*commands[: len(replies) + 1], ".")[: len(replies) + 1]
+    return Result(
+        tuple(answers), _is_reusable(dialogue, answers, replies), is_body_sent, said, tuple(replies)
+    )
 
 
 def encode_data(message: bytes) -> bytes:
-    """The mail as DATA carries it: every line ends in CRLF, dots stuffed, the final dot at its end.
+    """The mail as DATA carries it: dots stuffed, the final dot on a line of its own.
 
-    A bare CR or LF, which some peers would take for a line end and others not, is made a CRLF.
+    Where a dot follows a line end, bare CR and LF become CRLF: what some peers take for a line end and others do
+    not could otherwise end the mail early and smuggle in another.
     """
-    line_ends = message.count(b"\r\n")
-    if message.count(b"\n") != line_ends or message.count(b"\r") != line_ends:
-        message = _LINE_END.sub(b"\r\n", message)
-    if b"\r\n." in message:
-        message = message.replace(b"\r\n.", b"\r\n..")
+    if _LF_DOT.search(message) or _CR_DOT.search(message):
+        message = _LINE_END.sub(b"\r\n", message).replace(b"\r\n.", b"\r\n..")
     if message.startswith(b"."):
         message = b"." + message
     return message + (b".\r\n" if message.endswith(b"\r\n") or not message else b"\r\n.\r\n")
@@ -109,9 +114,9 @@ async def _say_in_turn(dialogue: Dialogue, commands: Sequence[str], seconds: flo
     return replies
 
 
-def _judge_early(heard: Sequence[Reply], index: int, recipients_and_one: int, lost: str) -> Answer | None:
-    """What is known of a recipient before the body: a refusal, silence, or None where the end of data decides."""
-    for stage, at in ((Stage.MAIL, 0), (Stage.RCPT, index), (Stage.DATA, recipients_and_one)):
+def _judge_early(heard: Sequence[Reply], index: int, data_at: int, lost: str) -> Answer | None:
+    """What is known of a recipient before the body: refusal, silence, or None: the end of data decides."""
+    for stage, at in ((Stage.MAIL, 0), (Stage.RCPT, index), (Stage.DATA, data_at)):
         if at >= len(heard):
             return Answer(stage, None, CONNECTION_LOST, lost)
         code = heard[at].code
@@ -120,28 +125,26 @@ def _judge_early(heard: Sequence[Reply], index: int, recipients_and_one: int, lo
     return None
 
 
-async def _send_body(
-    dialogue: Dialogue, data: bytes, timeouts: Timeouts
-) -> tuple[Answer | None, Reply | None]:
+async def _send_body(dialogue: Dialogue, data: bytes, timeouts: Timeouts, replies: list[Reply]) -> Answer:
+    """The answer to the whole mail; its reply is added to `replies`."""
     is_whole = await dialogue.write_all(data, timeouts.block)
-    heard = await dialogue.hear(1, timeouts.end if is_whole else 0)
+    heard = await dialogue.hear(1, timeouts.end)
     if not heard:
-        return Answer(Stage.END, None, CONNECTION_LOST, dialogue.lost or ""), None
+        return Answer(Stage.END, None, CONNECTION_LOST, dialogue.lost or "")
     reply = heard[0]
+    replies.append(reply)
+    if is_whole and reply.code < 300:
+        return Answer(Stage.END, reply.code, reply.enhanced, reply.text)
     if not is_whole:
         dialogue.abort("answered before the end of the mail")
-    if is_whole and reply.code < 300:
-        return Answer(Stage.END, reply.code, reply.enhanced, reply.text), reply
-    return judge(Stage.END, reply), reply
+    return judge(Stage.END, reply)
 
 
-def _is_reusable(dialogue: Dialogue, exchange: Sequence[tuple[str, Reply | None]]) -> bool:
-    """Not after 421, silence, or a reply out of turn."""
+def _is_reusable(dialogue: Dialogue, answers: Sequence[Answer], replies: Sequence[Reply]) -> bool:
+    """Not after silence, 421, or a reply out of its place."""
     if dialogue.lost is not None or dialogue.has_unread:
         return False
-    for command, reply in exchange:
-        if reply is None or reply.code == CLOSING or (300 <= reply.code < 400) != (command == "DATA"):
-            if reply is not None and reply.code >= 400 and reply.code != CLOSING:
-                continue  # a refusal in its turn
+    for answer in answers:
+        if answer.code is None:
             return False
-    return True
+    return all([reply.code != CLOSING for reply in replies])

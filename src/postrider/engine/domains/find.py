@@ -43,13 +43,14 @@ def keys_of(tx: Tx, principal: Principal, domain_id: RowId) -> list[DkimKey]:
     return store.keys(tx, principal.organization_id, domain_id)
 
 
-def find_verified(tx: Tx, organization_id: int, names: Sequence[str]) -> dict[str, Domain]:
-    """Those of `names` (A-labels, lower case) that the organization may send from.
+def find_verified(tx: Tx, names: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Domain]:
+    """Those of (organization, name) pairs (A-labels, lower case) that the organization may send from.
 
     Only the exact name counts: a verified example.com says nothing of mail.example.com, whose owner may be
     another, and which may have a DMARC policy of its own.
     """
-    return {domain.name: domain for domain in store.find_verified(tx, organization_id, list(set(names)))}
+    found = store.find_verified(tx, sorted(set(names))) if names else []
+    return {(domain.organization_id, domain.name): domain for domain in found}
 
 
 def first_verified(tx: Tx, organization_id: int) -> Domain | None:
@@ -57,9 +58,9 @@ def first_verified(tx: Tx, organization_id: int) -> Domain | None:
     return store.first_verified(tx, organization_id)
 
 
-def signing_keys(tx: Tx, organization_id: int, domain_ids: Sequence[RowId]) -> dict[RowId, list[SigningKey]]:
-    """The active keys by domain, by selector; a domain without any is not in the answer."""
-    return store.signing_keys(tx, organization_id, list(set(domain_ids)))
+def signing_keys(tx: Tx, domain_ids: Sequence[tuple[int, RowId]]) -> dict[RowId, list[SigningKey]]:
+    """The active keys of (organization, domain) pairs by domain and selector; a domain without any is left out."""
+    return store.signing_keys(tx, sorted(set(domain_ids))) if domain_ids else {}
 
 
 def _found(domain: Domain | None) -> Domain:

@@ -1,4 +1,4 @@
-"""Whether what the DNS holds is as it should be. Pure: answers in, verdicts out; tolerant as receivers are."""
+"""Whether what the DNS holds is as it should be. Pure: answers in, verdicts out."""
 
 from collections.abc import Mapping, Sequence
 

@@ -14,7 +14,7 @@ RSA_EXPONENT = 65_537
 
 
 def generate(sealer: Sealer, algorithm: Algorithm = Algorithm.RSA) -> NewKey:
-    """A fresh pair, its private half sealed for its row-to-be. RSA takes 40 ms of CPU: call it in a thread."""
+    """A fresh pair, its private half sealed for its row-to-be. 40 ms of CPU for RSA: call it in a thread."""
     match algorithm:
         case Algorithm.RSA:
             rsa_key = rsa.generate_private_key(RSA_EXPONENT, RSA_BITS)

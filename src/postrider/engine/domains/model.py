@@ -135,7 +135,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What the DNS said of a domain at one time; `dkim` is of all keys that sign, `keys` of each by its id."""
+    """What the DNS said of a domain at one time; `dkim` is of all that sign, `keys` of each key by its id."""
 
     ownership: Check
     spf: Check

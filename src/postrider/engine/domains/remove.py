@@ -1,4 +1,4 @@
-"""Removing a sending domain: its keys go with it, mail that waits for it goes out unsigned by it."""
+"""Removing a sending domain and its keys: nothing is signed for it from then on."""
 
 from postrider.db.database import Tx
 from postrider.engine.domains import store

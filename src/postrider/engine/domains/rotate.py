@@ -14,7 +14,7 @@ KEYS_MAX = 12  # of one domain, the retired ones that are still published includ
 
 
 def rotate(tx: Tx, principal: Principal, domain_id: RowId, *, key: NewKey) -> DkimKey:
-    """Add `key` (from `keys.generate`, made before the transaction) at a new selector: published, not signing.
+    """Add `key` (from `keys.generate`, before the transaction) at a new selector: published, not signing.
 
     Keys retired for 30 days are forgotten. Raises NotFound, and NotAllowedNow where a next key waits already
     or the domain has KEYS_MAX.
@@ -27,10 +27,8 @@ def rotate(tx: Tx, principal: Principal, domain_id: RowId, *, key: NewKey) -> Dk
     store.forget_retired(tx, organization_id, domain_id, before=now - RETIRED_KEPT_MS)
     kept = store.keys(tx, organization_id, domain_id)
     if len(kept) >= KEYS_MAX:
-        raise NotAllowedNow(
-            message="The domain has too many keys; wait until the retired ones are forgotten."
-        )
-    waits = any(key.state is KeyState.NEXT for key in kept)
+        raise NotAllowedNow(message="The domain has too many keys; retired ones are forgotten in time.")
+    waits = any(known.state is KeyState.NEXT for known in kept)
     if waits or not store.insert_key(
         tx, organization_id, domain_id, key, selector=selector, state=KeyState.NEXT, now=now
     ):

@@ -43,7 +43,7 @@ def records(
 ) -> list[DnsRecord]:
     """What to publish for the domain: ownership, SPF, every key, DMARC, return path.
 
-    `hostname` is the installation's; `label` names the ownership record. Keys that do not sign have no verdict.
+    `hostname` is the installation's; `label` names the ownership record. Keys that do not sign have None.
     """
     return [
         DnsRecord(
@@ -74,9 +74,9 @@ def records(
 def status_after(domain: Domain, checks: Checks) -> DomainStatus:
     """Ownership and DKIM decide; SPF, DMARC and the return path are reported only.
 
-    SPF speaks for the envelope's domain, which is the installation's unless the return path is set: DMARC passes
-    by DKIM alone. Where the DNS did not answer nothing changes; where a record is only missing and the domain
-    never was verified, it is still pending.
+    SPF speaks for the envelope's domain, which is the installation's unless the return path is set: DMARC
+    passes by DKIM alone. Where the DNS did not answer nothing changes; where a record is only missing and the
+    domain never was verified, it is still pending.
     """
     flags = after_check(domain, checks)
     if flags["ownership_ok"] and flags["dkim_ok"]:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 
 from postrider.db.database import Tx
 from postrider.db.portable import Batch, insert_batch
+from postrider.engine import accounts
 from postrider.engine.domains.model import (
     Algorithm,
     DkimKey,
@@ -23,12 +24,6 @@ from postrider.kit.ids import RowId
 _DOMAIN = tuple(domains.c[field.name] for field in fields(Domain))
 _KEY = tuple(dkim_keys.c[field.name] for field in fields(DkimKey))
 
-_take_number = Batch(
-    'INSERT INTO numbers (organization_id, noun, "last") SELECT organization_id, noun, 1 FROM v WHERE true '
-    'ON CONFLICT (organization_id, noun) DO UPDATE SET "last" = numbers."last" + 1 RETURNING "last"',
-    organization_id=int,
-    noun=str,
-)
 _insert_domain = insert_batch(
     domains,
     *("organization_id", "id", "number", "name", "status", "verification_token"),
@@ -58,16 +53,11 @@ _signing_keys = Batch(
 )
 
 
-def next_number(tx: Tx, organization_id: int, noun: str) -> int:
-    """1, 2, 3 … for each organization and noun; one taken in a write that fails is given again."""
-    return int(_take_number(tx, [(organization_id, noun)])[0][0])
-
-
 def insert(
     tx: Tx, organization_id: int, row_id: RowId, *, name: str, token: str, verified: bool, now: int
 ) -> bool:
     """Whether it was inserted: not where the organization has a domain of this name."""
-    number = next_number(tx, organization_id, "domain")
+    number = accounts.next_number(tx, organization_id, "domain")
     status = DomainStatus.VERIFIED if verified else DomainStatus.PENDING
     proof = (int(verified), int(verified), now if verified else None)
     return bool(_insert_domain(tx, [(organization_id, row_id, number, name, status, token, *proof, now)]))
@@ -101,8 +91,9 @@ def count(tx: Tx, organization_id: int) -> int:
     return tx.execute(statement).scalar_one()
 
 
-def find_verified(tx: Tx, organization_id: int, names: Sequence[str]) -> list[Domain]:
-    return [_domain(row) for row in _verified_by_name(tx, [(organization_id, name) for name in names])]
+def find_verified(tx: Tx, names: Sequence[tuple[int, str]]) -> list[Domain]:
+    """Of (organization, name) pairs."""
+    return [_domain(row) for row in _verified_by_name(tx, names)]
 
 
 def update_checks(
@@ -156,10 +147,10 @@ def keys(tx: Tx, organization_id: int, domain_id: RowId) -> list[DkimKey]:
     return [_key(row) for row in tx.execute(statement)]
 
 
-def signing_keys(tx: Tx, organization_id: int, domain_ids: Sequence[RowId]) -> dict[RowId, list[SigningKey]]:
+def signing_keys(tx: Tx, domain_ids: Sequence[tuple[int, RowId]]) -> dict[RowId, list[SigningKey]]:
+    """Of (organization, domain) pairs."""
     found: dict[RowId, list[SigningKey]] = {}
-    rows = _signing_keys(tx, [(organization_id, domain_id) for domain_id in domain_ids])
-    for domain_id, selector, algorithm, sealed, key_id, name in rows:
+    for domain_id, selector, algorithm, sealed, key_id, name in _signing_keys(tx, domain_ids):
         key = SigningKey(selector, Algorithm(algorithm), sealed, key_id, name)
         found.setdefault(domain_id, []).append(key)
     return found

@@ -1,6 +1,19 @@
 """The event log: `record` is its one writer, the tail is how others hear of it."""
 
+from postrider.engine.journal.follow import Follower
 from postrider.engine.journal.model import Event, EventKind
-from postrider.engine.journal.record import record
+from postrider.engine.journal.record import SHARDS, record
+from postrider.engine.journal.store import add_shards, of_messages, parked_count, release_shards, tail_length
 
-__all__ = ["Event", "EventKind", "record"]
+__all__ = [
+    "SHARDS",
+    "Event",
+    "EventKind",
+    "Follower",
+    "add_shards",
+    "of_messages",
+    "parked_count",
+    "record",
+    "release_shards",
+    "tail_length",
+]

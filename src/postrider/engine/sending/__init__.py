@@ -5,10 +5,12 @@ from postrider.engine.sending.model import Accepted, Receipt, Recipient, Refused
 from postrider.engine.sending.prepare import prepare, prepare_raw
 from postrider.engine.sending.routes import Routes
 from postrider.engine.sending.sender import Sender
+from postrider.engine.sending.store import PURGE_AT_ONCE, purge_keys
 from postrider.engine.sending.submit import submit
 
 __all__ = [
     "Accepted",
+    "PURGE_AT_ONCE",
     "BulkCommand",
     "BulkReceipt",
     "Receipt",
@@ -20,6 +22,7 @@ __all__ = [
     "Submission",
     "prepare",
     "prepare_raw",
+    "purge_keys",
     "submit",
     "submit_bulk",
 ]

@@ -341,11 +341,11 @@ class Connection(asyncio.Protocol, Generic[S]):
                 self._transport, self, context, server_side=True, ssl_handshake_timeout=limit_s
             )
         except OSError:  # what a broken handshake raises, ssl.SSLError and TimeoutError included
+            self._shared.counters.tls_failures += 1
             return None
 
     def _secured(self, transport: asyncio.Transport | _Failed | None) -> None:
         if transport is None or transport is _Failed.FAILED:
-            self._shared.counters.tls_failures += 1
             self._state = State.CLOSED
             self._transport.abort()
             self._shared.leave(self)

@@ -21,7 +21,7 @@ class Office:
     gate: asyncio.Event | None = None
     envelopes: list[Envelope] = field(default_factory=list)
     logins: list[tuple[str, str, str, str | None]] = field(default_factory=list)
-    submitting: int = 0
+    submitting: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def authenticate(
         self, username: str, password: str, peer: str, tls_server_name: str | None
@@ -41,7 +41,7 @@ class Office:
         return Reply(550, "5.1.1", "Unknown\r\nhere") if address.startswith("nobody") else None
 
     async def submit(self, session: str, envelope: Envelope) -> Reply:
-        self.submitting += 1
+        self.submitting.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:

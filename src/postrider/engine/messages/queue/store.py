@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from postrider.db.database import Tx
 from postrider.db.portable import Batch, PerRow, lock_rows, skip_locked
@@ -163,20 +163,25 @@ def wake(tx: Tx, due: dict[int, int]) -> None:
     _lower_sites(tx, sorted(site_due.items()))
 
 
-def lease_sites(tx: Tx, owner: str, limit: int) -> list[Site]:
-    """Sites with mail due that are free or ours and not throttled, longest waiting first; they become ours."""
+def lease_sites(tx: Tx, owner: str, ours: Sequence[int], limit: int) -> list[Site]:
+    """Our own sites of `ours`, and up to `limit` more with mail due that are free and not throttled: those become
+    ours, the longest waiting first."""
     now = clock.now_ms()
-    rows = tx.execute(
-        text(
-            f"""UPDATE sites SET owner = :owner WHERE id IN (
-                  SELECT id FROM sites WHERE next_due <= :now AND throttled_until <= :now
-                    AND (owner IS NULL OR owner = :owner)
-                  ORDER BY next_due LIMIT :limit {skip_locked(tx)})
-                RETURNING id, name, slot, max_connections, rate_per_s, failures"""  # noqa: S608
-        ),
-        {"owner": owner, "now": now, "limit": limit},
-    )
-    return [Site(**row._mapping) for row in rows]
+    found = tx.execute(_OUR_SITES, {"owner": owner, "ids": list(ours)}).fetchall() if ours else []
+    if limit > 0:
+        found += tx.execute(
+            text(_LEASE_SITES.format(skip_locked(tx))), {"owner": owner, "now": now, "limit": limit}
+        ).fetchall()
+    return [Site(**row._mapping) for row in found]
+
+
+_SITE_COLUMNS = "id, name, slot, max_connections, rate_per_s, failures"
+_OUR_SITES = text(
+    f"SELECT {_SITE_COLUMNS} FROM sites WHERE owner = :owner AND id IN :ids"  # noqa: S608
+).bindparams(bindparam("ids", expanding=True))
+_LEASE_SITES = f"""UPDATE sites SET owner = :owner WHERE id IN (
+    SELECT id FROM sites WHERE next_due <= :now AND throttled_until <= :now AND owner IS NULL
+    ORDER BY next_due LIMIT :limit {{}}) RETURNING {_SITE_COLUMNS}"""  # noqa: S608
 
 
 def claim(tx: Tx, owner: str, site_id: int, places: int) -> list[Claimed]:

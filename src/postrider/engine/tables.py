@@ -1,0 +1,29 @@
+"""Every table there is; importing this fills `db.schema.metadata`."""
+
+from postrider.db import tables as global_tables
+from postrider.db.schema import metadata
+from postrider.engine.accounts import tables as accounts
+from postrider.engine.delivery import tables as delivery
+from postrider.engine.domains import tables as domains
+from postrider.engine.engagement import tables as engagement
+from postrider.engine.insight import tables as insight
+from postrider.engine.jobs import tables as jobs
+from postrider.engine.journal import tables as journal
+from postrider.engine.messages import tables as messages
+from postrider.engine.sending import tables as sending
+from postrider.engine.suppression import tables as suppression
+
+__all__ = [
+    "accounts",
+    "delivery",
+    "domains",
+    "engagement",
+    "global_tables",
+    "insight",
+    "jobs",
+    "journal",
+    "messages",
+    "metadata",
+    "sending",
+    "suppression",
+]

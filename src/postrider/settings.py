@@ -1,0 +1,72 @@
+"""Every setting once: name, type, default, help. From the environment as POSTRIDER_*, or a TOML file."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from postrider.engine.sending.routes import Delivery
+
+CONFIG_FILE = "POSTRIDER_CONFIG"
+
+
+class Settings(BaseSettings):
+    """How this installation runs."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTRIDER_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("data"), description="Where the database, keys and certificates are kept.")
+    database_url: str = Field("", description="postgresql://… ; empty: SQLite in DATA_DIR.")
+    http_host: str = Field("127.0.0.1", description="Address the web server listens on.")
+    http_port: int = Field(8080, description="Port of the web server.")
+    smtp_host: str = Field("127.0.0.1", description="Address SMTP submission listens on.")
+    smtp_port: int = Field(1587, description="Port of SMTP submission.")
+    inbound_port: int = Field(1525, description="Port for bounces, complaints and replies.")
+    public_url: str = Field("", description="How the world reaches the web server; empty: http://localhost:HTTP_PORT.")
+    hostname: str = Field("localhost.localdomain", description="Name in EHLO, Received, return paths and DNS records.")
+    delivery: Delivery = Field(Delivery.CAPTURE, description="capture keeps mail in the inbox; relay; direct.")
+    relay_url: str = Field("", description="smtp://user:pass@host:port for DELIVERY=relay.")
+    site_connections: int = Field(20, ge=1, le=1000, description="Connections to one site unless it says otherwise.")
+    dns_servers: str = Field("", description="host:port, comma separated; empty: the system's resolvers.")
+    delivery_port: int = Field(25, description="Port of receiving mail servers.")
+    delivery_allow_private: bool = Field(False, description="Deliver to mail servers on private addresses.")
+    smtp_trust: str = Field("", description="CIDR=credential username, comma separated: submission without AUTH.")
+    smtp_certificate: str = Field("", description="PEM certificate chain for STARTTLS; empty: self-signed.")
+    smtp_certificate_key: str = Field("", description="PEM private key for SMTP_CERTIFICATE.")
+    log_format: Literal["console", "json"] = Field("console", description="console for people, json for machines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = os.environ.get(CONFIG_FILE)
+        if not file:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+
+    @property
+    def store_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'postrider.db'}"
+
+    @property
+    def base_url(self) -> str:
+        """PUBLIC_URL without a slash at its end."""
+        return (self.public_url or f"http://localhost:{self.http_port}").rstrip("/")
+
+    @property
+    def trusted_networks(self) -> list[tuple[str, str]]:
+        """(network, credential username) pairs of SMTP_TRUST."""
+        pairs = [pair.strip().partition("=") for pair in self.smtp_trust.split(",") if pair.strip()]
+        return [(network.strip(), username.strip()) for network, _, username in pairs]
+
+
+def load(**overrides: Any) -> Settings:
+    return Settings(**overrides)

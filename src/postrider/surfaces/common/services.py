@@ -1,0 +1,42 @@
+"""What a surface may call. One object for the process, filled by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp
+
+from postrider.db.database import Database
+from postrider.engine.accounts import Keyring, KeyKind
+from postrider.engine.engagement import Intake
+from postrider.engine.sending import Sender
+from postrider.kit.dns import Resolver
+from postrider.kit.seal import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The engine's doors and the few facts of the installation that answers show."""
+
+    db: Database
+    sealer: Sealer
+    keyring: Keyring
+    sender: Sender
+    intake: Intake
+    resolver: Resolver
+    base_url: str  # of the web server, no slash at the end
+    hostname: str
+    smtp_port: int
+    is_capture: bool  # mail is kept in the inbox instead of sent
+    is_local: bool  # the web server listens on this machine only
+    wake: Callable[[], None] = field(default=lambda: None)  # mail was put back on its lane
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """An HTTP surface as the composition root mounts it: at /name, and at the root of its Host names."""
+
+    name: str
+    make: Callable[[Services], ASGIApp]
+    keys: tuple[KeyKind, ...] = ()
+    hosts: tuple[str, ...] = ()
+    curl: Callable[[str, str, str], str] | None = None  # (base_url, key, sending domain) -> a line that works

@@ -1,0 +1,285 @@
+"""Leases sites, claims their due messages, and keeps each site's connections busy within its limits.
+
+A connection sends its next body only when its previous outcome is committed: a kill repeats one message per open
+connection at most.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from postrider.db.database import Database, Tx, Unavailable
+from postrider.engine.delivery.attempt import Workshop, attempt
+from postrider.engine.delivery.couriers import Courier
+from postrider.engine.delivery.load import Library, load
+from postrider.engine.delivery.model import Job, Outcome, Verdict
+from postrider.engine.delivery.settle import Result, settle
+from postrider.engine.messages import Claimed, queue
+from postrider.kit import clock
+from postrider.kit.gate import Gate
+from postrider.kit.ids import RowId
+from postrider.workers.loop import Loop
+
+SITES_AT_ONCE = 64
+HELD_MAX = 2_000  # claimed and not settled, over all sites
+HELD_PER_SITE_MIN = 40
+IDLE_S = 0.5
+IDLE_COURIER_S = 10.0  # an unused connection is closed after this
+SITE_KEPT_S = 2.0  # a site without mail stays ours this long
+SETTLE_MAX = 200
+SETTLE_PAUSE_S = 1.0  # between tries to settle while the store is away
+BACK_OFF_S = (5, 15, 30, 60, 120, 300, 600, 900)  # after so many connection failures in a row
+
+_log = structlog.get_logger("deliver")
+
+CourierFactory = Callable[[str], Courier]  # by the site's name
+Observe = Callable[[str, Claimed, Outcome], None]
+
+
+@dataclass(slots=True)
+class Runner:
+    """One leased site: what waits for a connection, and the couriers that carry."""
+
+    site: queue.Site
+    waiting: deque[Job] = field(default_factory=deque)
+    couriers: set[asyncio.Task[None]] = field(default_factory=set)
+    held: int = 0
+    carried: int = 0  # since `counted_at`
+    counted_at: float = field(default_factory=time.monotonic)
+    per_s: float = 0.0
+    next_start: float = 0.0  # pacing: when the next attempt may start
+    idle_since: float | None = None
+    throttled: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def room(self) -> int:
+        """How many more to claim: a second's work at the pace of the last seconds, the held ones counted."""
+        if self.throttled:
+            return 0
+        second = max(HELD_PER_SITE_MIN, self.site.max_connections * 2, int(self.per_s))
+        if self.site.rate_per_s is not None:
+            second = min(second, max(1, int(self.site.rate_per_s)))
+        return second - self.held
+
+    def measure(self, now: float) -> None:
+        if now - self.counted_at >= 1.0:
+            self.per_s = self.carried / (now - self.counted_at)
+            self.carried, self.counted_at = 0, now
+
+
+class Deliver:
+    """The deliver worker of one process."""
+
+    def __init__(
+        self,
+        db: Database,
+        owner: str,
+        workshop: Workshop,
+        make_courier: CourierFactory,
+        observe: Observe,
+        on_settled: Callable[[], None],
+    ) -> None:
+        self._db = db
+        self._owner = owner
+        self._workshop = workshop
+        self._make_courier = make_courier
+        self._observe = observe
+        self._on_settled = on_settled
+        self._library = Library(workshop.sealer)
+        self._runners: dict[int, Runner] = {}
+        self._settle: Gate[Result, bool] = Gate(
+            self._settle_batch, max_items=SETTLE_MAX, max_waiting=HELD_MAX * 2, max_running=1 if db.is_sqlite else 2
+        )
+        self.loop = Loop("deliver", self._once, idle_s=IDLE_S)
+
+    @property
+    def held(self) -> int:
+        return sum(runner.held for runner in self._runners.values())
+
+    async def finish(self, timeout_s: float) -> None:
+        """After the loop has stopped: give back what waits, let what is under way end, free the sites."""
+        waiting = [job.claimed for runner in self._runners.values() for job in runner.waiting]
+        tasks = [task for runner in self._runners.values() for task in runner.couriers]
+        for runner in self._runners.values():
+            runner.waiting.clear()
+            runner.throttled = True
+            runner.woken.set()
+        await self._db.write(queue.put_back, waiting, self._owner, clock.now_ms())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._settle.drain()
+        await self._db.write(queue.park, self._owner, list(self._runners))
+
+    async def _once(self) -> bool:
+        now = time.monotonic()
+        for runner in self._runners.values():
+            runner.measure(now)
+        places = {
+            site_id: room for site_id, runner in self._runners.items() if (room := runner.room()) >= self._worth(runner)
+        }
+        budget = HELD_MAX - self.held
+        if budget <= 0:
+            return False
+        claimed = await self._db.write(_claim_round, self._owner, places, budget, SITES_AT_ONCE - len(self._runners))
+        await self._start(claimed)
+        await self._park_idle(now)
+        return any(jobs for _, jobs in claimed)
+
+    def _worth(self, runner: Runner) -> int:
+        """Claim when half of a second's work is gone, so that claims stay few and large."""
+        return 1 if runner.held == 0 else max(1, (runner.room() + runner.held) // 2)
+
+    async def _start(self, claimed: Sequence[tuple[queue.Site, list[Claimed]]]) -> None:
+        everything = [each for _, part in claimed for each in part]
+        for site, part in claimed:
+            runner = self._runners.setdefault(site.id, Runner(site))
+            runner.site = site
+            runner.held += len(part)
+            runner.idle_since = None if part else runner.idle_since or time.monotonic()
+        if not everything:
+            return
+        loaded = await self._db.read(load, everything, self._library.known())
+        for site, part in claimed:
+            runner = self._runners[site.id]
+            jobs = self._library.jobs(part, loaded)
+            if len(jobs) < len(part):
+                await self._give_back(runner, [c for c in part if c.id not in {job.claimed.id for job in jobs}])
+            runner.waiting.extend(jobs)
+            wanted = min(runner.site.max_connections, len(runner.waiting) + len(runner.couriers))
+            while len(runner.couriers) < wanted:
+                task = asyncio.get_running_loop().create_task(self._carry(runner))
+                runner.couriers.add(task)
+                task.add_done_callback(runner.couriers.discard)
+            runner.woken.set()
+
+    async def _carry(self, runner: Runner) -> None:
+        """One connection's life: job after job, until there is none for a while."""
+        courier = self._make_courier(runner.site.name)
+        try:
+            while (job := await self._next(runner)) is not None:
+                outcome = await attempt(job, courier, self._workshop)
+                self._observe(runner.site.name, job.claimed, outcome)
+                runner.carried += 1
+                try:
+                    await self._after(runner, job, outcome)
+                finally:
+                    runner.held -= 1
+                if runner.held <= runner.site.max_connections:
+                    self.loop.wake()
+        finally:
+            await courier.close()
+
+    async def _next(self, runner: Runner) -> Job | None:
+        if not runner.waiting:
+            runner.woken.clear()
+            try:
+                async with asyncio.timeout(IDLE_COURIER_S):
+                    while not runner.waiting and not runner.throttled:
+                        await runner.woken.wait()
+                        if not runner.waiting:
+                            runner.woken.clear()
+            except TimeoutError:
+                return None
+        if not runner.waiting:
+            return None
+        job = runner.waiting.popleft()
+        if runner.site.rate_per_s is not None:
+            await self._pace(runner, runner.site.rate_per_s)
+        return job
+
+    async def _pace(self, runner: Runner, rate_per_s: float) -> None:
+        """The site's rate, exact because the site is ours alone."""
+        now = time.monotonic()
+        start = max(now, runner.next_start)
+        runner.next_start = start + 1 / rate_per_s
+        if start > now:
+            await asyncio.sleep(start - now)
+
+    async def _after(self, runner: Runner, job: Job, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.UNREACHABLE and clock.now_ms() - job.claimed.created_at < TOO_OLD_MS:
+            await self._give_back(runner, [job.claimed])
+            await self._throttle(runner, outcome)
+            return
+        await self._settle_surely(Result(job, outcome))
+        if runner.site.failures and outcome.code is not None and not runner.throttled:
+            runner.site = replace(runner.site, failures=0)  # somebody answers again
+            await self._db.write(queue.throttle, runner.site.id, 0, 0)
+        if outcome.back_off_s:
+            await self._throttle(runner, outcome)
+
+    async def _settle_surely(self, result: Result) -> None:
+        """An outcome is never forgotten while this process lives: the store may be away for a while."""
+        while True:
+            try:
+                await self._settle(result)
+                return
+            except Unavailable:
+                await asyncio.sleep(SETTLE_PAUSE_S)
+
+    async def _settle_batch(self, results: list[Result]) -> list[bool | Exception]:
+        kept: set[RowId] = await self._db.write(settle, results, self._owner)
+        self._on_settled()
+        return [result.job.claimed.id in kept for result in results]
+
+    async def _give_back(self, runner: Runner, claimed: list[Claimed]) -> None:
+        await self._db.write(queue.put_back, claimed, self._owner, clock.now_ms())
+
+    async def _throttle(self, runner: Runner, outcome: Outcome) -> None:
+        """Rest the whole site: one row; what we hold of it goes back untried."""
+        if runner.throttled:
+            return
+        runner.throttled = True
+        failures = runner.site.failures + 1
+        rest_s = outcome.back_off_s or BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1]
+        _log.warning("site_rests", site=runner.site.name, seconds=rest_s, code=outcome.code, reply=outcome.reply)
+        waiting = [job.claimed for job in runner.waiting]
+        runner.waiting.clear()
+        runner.held -= len(waiting)
+        await self._db.write(
+            _throttle, runner.site.id, clock.now_ms() + rest_s * clock.SECOND, failures, waiting, self._owner
+        )
+        runner.woken.set()
+
+    async def _park_idle(self, now: float) -> None:
+        idle = [
+            site_id
+            for site_id, runner in self._runners.items()
+            if runner.held == 0
+            and (runner.throttled or (runner.idle_since is not None and now - runner.idle_since > SITE_KEPT_S))
+        ]
+        if idle:
+            await self._db.write(queue.park, self._owner, idle)
+            for site_id in idle:
+                runner = self._runners.pop(site_id)
+                runner.throttled = True
+                runner.woken.set()
+
+
+TOO_OLD_MS = 48 * clock.HOUR  # waiting for a site at which nobody answers
+
+
+def _claim_round(
+    tx: Tx, owner: str, places: dict[int, int], budget: int, new_sites: int
+) -> list[tuple[queue.Site, list[Claimed]]]:
+    """Claim for the sites that have room, and lease a few more."""
+    claimed: list[tuple[queue.Site, list[Claimed]]] = []
+    for site in queue.lease_sites(tx, owner, list(places), max(0, new_sites)):
+        room = min(places.get(site.id, HELD_PER_SITE_MIN), budget)
+        if room <= 0:
+            break
+        taken = queue.claim(tx, owner, site.id, room)
+        budget -= len(taken)
+        claimed.append((site, taken))
+    return claimed
+
+
+def _throttle(tx: Tx, site_id: int, until: int, failures: int, waiting: list[Claimed], owner: str) -> None:
+    queue.throttle(tx, site_id, until, failures)
+    queue.put_back(tx, waiting, owner, clock.now_ms())

@@ -1,0 +1,27 @@
+"""Hands events to the followers, and turns hits into events once their window is over."""
+
+from collections.abc import Sequence
+
+from postrider.db.database import Database
+from postrider.engine import engagement
+from postrider.engine.journal.follow import BATCH, Dispatch, Follower
+from postrider.workers.loop import Loop
+
+IDLE_S = 0.25
+
+
+class Follow:
+    """The follow worker of one process."""
+
+    def __init__(self, db: Database, owner: str, followers: Sequence[Follower]) -> None:
+        self._db = db
+        self.dispatch = Dispatch(db, followers, owner)
+        self.loop = Loop("follow", self._once, idle_s=IDLE_S)
+        self.followed = 0
+
+    async def _once(self) -> bool:
+        if await self._db.read(engagement.due_hits):
+            await self._db.write(engagement.record_hits)
+        taken = await self.dispatch.once()
+        self.followed += taken
+        return taken >= BATCH
