@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         return (self.public_url or f"http://localhost:{self.http_port}").rstrip("/")
 
     @property
+    def resolvers(self) -> list[tuple[str, int]]:
+        """(address, port) pairs of DNS_SERVERS; none: the system's."""
+        pairs = [server.strip().rpartition(":") for server in self.dns_servers.split(",") if server.strip()]
+        return [(host.strip("[]"), int(port)) for host, _, port in pairs]
+
+    @property
     def trusted_networks(self) -> list[tuple[str, str]]:
         """(network, credential username) pairs of SMTP_TRUST."""
         pairs = [pair.strip().partition("=") for pair in self.smtp_trust.split(",") if pair.strip()]

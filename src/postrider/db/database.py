@@ -32,6 +32,8 @@ CACHED_STATEMENTS = 512
 PG_TRIES = 3  # for serialization failures and deadlocks: the write is run again from its start
 PG_STATEMENT_TIMEOUT_MS = 30_000
 _PG_RETRYABLE = {"40001", "40P01"}
+# Primary result codes of SQLite that say «not now»: busy, locked, out of memory, read-only, I/O, full, cannot open.
+_SQLITE_NOT_NOW = {5, 6, 7, 8, 10, 13, 14}
 
 
 class Unavailable(Exception):
@@ -213,7 +215,7 @@ def _run_in_savepoint(
         driver.execute("RELEASE w")
         return result, None
     except BaseException as error:
-        failure = Unavailable(str(error.orig)) if isinstance(error, OperationalError) else error
+        failure = Unavailable(str(error.orig)) if _is_not_now(error) else error
         if driver.in_transaction:  # a full disk may have rolled back the whole transaction already
             driver.execute("ROLLBACK TO w")
             driver.execute("RELEASE w")
@@ -229,6 +231,8 @@ def _transact(engine: Engine, function: Callable[[Tx], T], is_sqlite: bool) -> T
                 with tx.begin():
                     return function(tx)
         except (OperationalError, InterfaceError) as error:
+            if not _is_not_now(error):
+                raise
             state = getattr(error.orig, "sqlstate", None)
             again = state in _PG_RETRYABLE or (error.connection_invalidated and state is None)
             if not (again and tries_left):
@@ -254,7 +258,17 @@ def _as_unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if not _is_not_now(error):
+            raise
         raise Unavailable(str(error.orig)) from error
+
+
+def _is_not_now(error: BaseException) -> bool:
+    """Whether the store is to blame and may be back later, rather than the statement."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in _SQLITE_NOT_NOW
 
 
 def open_engine(url: str) -> Engine:

@@ -5,7 +5,7 @@ A node (one DATA_DIR) is locked by its process, so what an earlier process of th
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from postrider.db.database import Tx
 from postrider.db.tables import workers
@@ -62,3 +62,8 @@ def expired(tx: Tx) -> list[str]:
 
 def leave(tx: Tx, worker: Worker) -> None:
     tx.execute(delete(workers).where(workers.c.id == worker.id))
+
+
+def ping(tx: Tx) -> int:
+    """How many workers the store knows: it answers, so it is there."""
+    return tx.execute(select(func.count()).select_from(workers)).scalar_one()

@@ -19,9 +19,9 @@ METHODS = ("REQUEST", "CANCEL")
 def make_calendar(invite: Mapping[str, Any]) -> str:
     """An iCalendar object with CRLF line ends.
 
-    Takes summary, start, end (ISO 8601; a date alone is a whole day), location, description, organizer, attendees
-    (mailbox text or {email, name}), method (REQUEST, CANCEL) and uid, by which a CANCEL names its REQUEST.
-    Raises Invalid with the field that is wrong.
+    Takes summary, start, end (ISO 8601; a date alone is a whole day), location, description, organizer and
+    attendees (mailbox text or {email, name}), method (REQUEST, CANCEL), and uid, by which a CANCEL names its
+    REQUEST. Raises Invalid with the field that is wrong.
     """
     method = str(invite.get("method") or METHODS[0]).upper()
     if method not in METHODS:
@@ -31,7 +31,8 @@ def make_calendar(invite: Mapping[str, Any]) -> str:
     calendar.add("version", "2.0")
     calendar.add("method", method)
     calendar.add_component(_event(invite, cancelled=method == "CANCEL"))
-    return calendar.to_ical().decode()
+    ical: bytes = calendar.to_ical()
+    return ical.decode()
 
 
 def _event(invite: Mapping[str, Any], *, cancelled: bool) -> Event:

@@ -6,7 +6,7 @@ from typing import Any
 from postrider.engine.content.model import Personal
 from postrider.engine.errors import Invalid
 from postrider.kit import mime
-from postrider.kit.address import Mailbox
+from postrider.kit.address import Mailbox, ascii_domain
 from postrider.kit.ids import to_uuid
 
 CUSTOM_MAX = 50
@@ -23,7 +23,7 @@ HeaderLine = tuple[str, bytes]
 def check_custom_headers(headers: dict[str, Any] | list[Any] | None) -> list[list[str]]:
     """`{name: value}`, `[{name, value}…]` or `[[name, value]…]` as `[[name, value]…]`; raises Invalid.
 
-    Refused are what mail is built of (From, To, Subject, Content-*, …), names outside RFC 5322, and line breaks.
+    Refused are what mail is built of (From, To, Subject, Content-*, …), names outside RFC 5322, line breaks.
     A List-Unsubscribe, List-Unsubscribe-Post, Reply-To or Feedback-ID given here stands in place of ours.
     """
     checked: list[list[str]] = []
@@ -44,7 +44,7 @@ def custom_lines(custom: Iterable[Iterable[str]]) -> list[HeaderLine]:
 
 
 def own_lines(personal: Personal, *, unsubscribe: bool, present: frozenset[str]) -> list[HeaderLine]:
-    """Feedback-ID, and List-Unsubscribe for one click (RFC 8058), less those `present` (names in lower case)."""
+    """Feedback-ID, and List-Unsubscribe for one click (RFC 8058), but for `present` (lower case)."""
     lines: list[HeaderLine] = []
     if personal.feedback_id and "feedback-id" not in present:
         lines.append(("Feedback-ID", mime.text_field("Feedback-ID", personal.feedback_id)))
@@ -53,7 +53,8 @@ def own_lines(personal: Personal, *, unsubscribe: bool, present: frozenset[str])
         if personal.unsubscribe_mailto:
             value += f", <mailto:{personal.unsubscribe_mailto}>"
         lines.append(("List-Unsubscribe", mime.fold("List-Unsubscribe", value)))
-        lines.append(_ONE_CLICK)
+        if "list-unsubscribe-post" not in present:
+            lines.append(_ONE_CLICK)
     return lines
 
 
@@ -63,7 +64,7 @@ def unsubscribe_url(personal: Personal) -> str:
 
 def message_id(group_id: bytes, domain: str) -> str:
     """The Message-ID that all copies of one request share."""
-    return f"<{to_uuid(group_id)}@{domain}>"
+    return f"<{to_uuid(group_id)}@{ascii_domain(domain)}>"
 
 
 def to_line(recipient: str) -> HeaderLine:

@@ -16,8 +16,9 @@ from postrider.engine.errors import TemplateFault
 LINKS_MAX = 1_000  # of one content; further ones stay untracked
 URL_MAX_CHARS = 8_000
 
-# Marks stand for what each recipient has of his own; NUL cannot occur in mail, so nothing else looks like one.
+# Marks stand for what each recipient has of his own; no mail holds NUL, so nothing else looks like one.
 CLICK, OPEN, UNSUBSCRIBE = "\0c", "\0o", "\0u"
+AT_PIXEL = -1
 PIXEL = f'<img src="{OPEN}" width="1" height="1" alt="" style="display:none">'
 
 _TEMPLATE = r"\{\{[^{}]*+\}\}|\{%[^%]*+%\}"
@@ -52,30 +53,39 @@ _NO_BREAKS = str.maketrans("", "", "\t\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Spliced:
-    """HTML cut at its tracked links: `segments[n]`, then the link `slots[n]`, …, and one last segment."""
+    """HTML cut where something is put in: `segments[n]`, then `slots[n]`, …, and one last segment."""
 
     segments: tuple[str, ...]
-    slots: tuple[int, ...]  # indexes into links
+    slots: tuple[int, ...]  # an index into links, whose place it takes, or AT_PIXEL
     links: tuple[str, ...]  # href values, entities decoded; equal ones share an index
 
     def marked(self) -> str:
         """The HTML as one text in which CLICK and the link's index stand for each tracked link."""
         out = [self.segments[0]]
         for index, segment in zip(self.slots, self.segments[1:], strict=True):
-            out += (CLICK, str(index), segment)
+            out += (PIXEL if index == AT_PIXEL else f"{CLICK}{index}", segment)
         return "".join(out)
 
 
 def extract(
-    html: str, *, known: Sequence[str] | None = None, decode: Callable[[str], str] = entities.unescape
+    html: str,
+    *,
+    known: Sequence[str] | None = None,
+    pixel: bool = False,
+    decode: Callable[[str], str] = entities.unescape,
 ) -> Spliced:
-    """Find the links to track. With `known`, a stored link table, no link beyond it is tracked."""
+    """Find the links to track. With `known`, a stored link table, no link beyond it is tracked.
+
+    With `pixel`, the open pixel goes before the last `</body>`, or at the end.
+    """
     table = {link: index for index, link in enumerate(known or ())}
     bound = {"forloop", "tablerowloop", *_BINDS.findall(html)} if "{%" in html else set()
-    segments: list[str] = []
-    slots: list[int] = []
-    at = 0
-    for start, end in _hrefs(html):
+    cuts: list[tuple[int, int, int]] = []
+    body_end = len(html)
+    for start, end in _places(html):
+        if start == end:
+            body_end = start
+            continue
         link = decode(html[start:end]).translate(_NO_BREAKS).strip()
         if not _is_tracked(link, bound):
             continue
@@ -84,20 +94,10 @@ def extract(
             if known is not None or len(table) >= LINKS_MAX:
                 continue
             index = table[link] = len(table)
-        segments.append(html[at:start])
-        slots.append(index)
-        at = end
-    segments.append(html[at:])
-    return Spliced(tuple(segments), tuple(slots), tuple(table))
-
-
-def add_pixel(html: str) -> str:
-    """The HTML with the marked pixel before its last `</body>`, or at its end."""
-    at = len(html)
-    for match in _TOKEN.finditer(html):
-        if match["end"]:
-            at = match.start()
-    return html[:at] + PIXEL + html[at:]
+        cuts.append((start, end, index))
+    if pixel:
+        cuts = sorted([*cuts, (body_end, body_end, AT_PIXEL)])
+    return _cut(html, cuts, tuple(table))
 
 
 def fill(marked: str, tracking_url: str, token: str) -> str:
@@ -123,14 +123,22 @@ def resolve(link: str, variables: dict[str, Any] | None) -> str | None:
     return url if len(url) <= URL_MAX_CHARS and _WEB.match(url) else None
 
 
-def _hrefs(html: str) -> Iterator[tuple[int, int]]:
-    """Where the values of hrefs stand in which links to track may be."""
+def _cut(html: str, cuts: Sequence[tuple[int, int, int]], links: tuple[str, ...]) -> Spliced:
+    starts = [0, *[end for _, end, _ in cuts]]
+    ends = [*[start for start, _, _ in cuts], len(html)]
+    segments = tuple([html[start:end] for start, end in zip(starts, ends, strict=True)])
+    return Spliced(segments, tuple([index for _, _, index in cuts]), links)
+
+
+def _places(html: str) -> Iterator[tuple[int, int]]:
+    """Where href values stand in which links to track may be, and, empty, where `</body>` is."""
     for match in _TOKEN.finditer(html):
-        if match["link"] is None:
-            continue
-        span = _href(html, match.start("link"), match.end("link"))
-        if span is not None:
-            yield span
+        if match.lastgroup == "link":
+            span = _href(html, match.start("link"), match.end("link"))
+            if span is not None:
+                yield span
+        elif match.lastgroup == "end":
+            yield match.start(), match.start()
 
 
 def _href(html: str, start: int, end: int) -> tuple[int, int] | None:
@@ -140,7 +148,7 @@ def _href(html: str, start: int, end: int) -> tuple[int, int] | None:
         kind = part.lastgroup
         match (part["name"] or "").lower():
             case "href" if span is None and kind is not None and kind != "name":
-                span = part.span(kind)
+                span = part.span(kind) if part[kind] else None
             case "data-no-track":
                 return None
             case "clicktracking" if kind is not None and part[kind].strip().lower() == "off":

@@ -1,7 +1,7 @@
 """What composing takes and gives."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from postrider.engine.messages.model import Content, Role
 from postrider.kit.ids import RowId
@@ -47,11 +47,9 @@ class Personal:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A composed message, ready to sign and send: header lines without CRLF, folded; body with CRLF line ends."""
+    """A composed message, ready to sign and send: header lines without CRLF, the body with CRLF line ends."""
 
-    headers: list[
-        tuple[str, bytes]
-    ]  # (name as written, the whole field "Name: value", folded with CRLF + space)
+    headers: list[tuple[str, bytes]]  # (name as written, the whole field, folded with CRLF and a space)
     body: bytes
     needs_smtputf8: bool = False  # a header holds raw UTF-8 (an address that has no ASCII form)
     needs_8bitmime: bool = False
@@ -60,4 +58,11 @@ class Mail:
         return b"\r\n".join([line for _, line in self.headers]) + b"\r\n\r\n" + self.body
 
 
-__all__ = ["Attachment", "Content", "Mail", "Parts", "Personal"]
+class Prepared(Protocol):
+    """A content made ready once for all its recipients; safe to use from several threads at once."""
+
+    def compose(self, personal: Personal) -> Mail:
+        """One recipient's copy. Raises TemplateFault where its variables pass a limit."""
+
+
+__all__ = ["Attachment", "Content", "Mail", "Parts", "Personal", "Prepared"]

@@ -8,7 +8,9 @@ import re
 # Private-use characters: no parser changes them, in text, attribute values or comments.
 _OPEN, _CLOSE = "\U000f1000", "\U000f1001"
 _TOKEN = re.compile(r"<!--|-->|[<>]|(?P<value>\{\{[^{}]*\}\})|(?P<logic>\{%[^%]*%\})")
-_PLACE = re.compile(rf"(?:<!--)?{_OPEN}(\d+){_CLOSE}(?:-->)?")
+_VALUE = re.compile(r"(?P<value>\{\{[^{}]*\}\})")  # without logic it matters not where a tag stands
+_PLACE = re.compile(rf"{_OPEN}(\d+){_CLOSE}")
+_COMMENT = re.compile(rf"<!--{_OPEN}\d+{_CLOSE}-->")
 
 
 def shield(html: str) -> tuple[str, list[str]]:
@@ -19,13 +21,16 @@ def shield(html: str) -> tuple[str, list[str]]:
     out: list[str] = []
     at = 0
     inside = ""  # what the scan is in: a comment, a tag, or text
-    for match in _TOKEN.finditer(html):
+    for match in (_TOKEN if "{%" in html else _VALUE).finditer(html):
         token = match.group()
         if match.lastgroup is None:
             inside = _next_state(inside, token)
             continue
         mark = f"{_OPEN}{len(pieces)}{_CLOSE}"
-        out += (html[at : match.start()], f"<!--{mark}-->" if match["logic"] and not inside else mark)
+        out += (
+            html[at : match.start()],
+            f"<!--{mark}-->" if match.lastgroup == "logic" and not inside else mark,
+        )
         pieces.append(token)
         at = match.end()
     out.append(html[at:])
@@ -40,18 +45,22 @@ def restore(text: str, pieces: list[str]) -> str | None:
         numbers.append(int(match[1]))
         return pieces[numbers[-1]] if numbers[-1] < len(pieces) else match.group()
 
-    restored = _PLACE.sub(piece, text)
+    restored = _PLACE.sub(piece, _bare(text))
     return restored if numbers == list(range(len(pieces))) else None
 
 
 def restore_some(text: str, pieces: list[str]) -> str:
     """The text with those tags put back that are in it: what was left out of the HTML took its own along."""
-    return _PLACE.sub(lambda match: pieces[int(match[1])] if int(match[1]) < len(pieces) else "", text)
+    return _PLACE.sub(lambda match: pieces[int(match[1])] if int(match[1]) < len(pieces) else "", _bare(text))
 
 
 def is_mark(comment: str) -> bool:
     """Whether the source of a comment node is a mark of `shield`."""
-    return _PLACE.fullmatch(comment) is not None
+    return _COMMENT.fullmatch(comment) is not None
+
+
+def _bare(text: str) -> str:
+    return text.replace(f"<!--{_OPEN}", _OPEN).replace(f"{_CLOSE}-->", _CLOSE)
 
 
 def _next_state(inside: str, token: str) -> str:

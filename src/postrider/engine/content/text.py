@@ -84,25 +84,26 @@ def _walk(body: LexborNode, writer: _Writer) -> None:
     stack: list[tuple[LexborNode, int | None]] = [(body, None)]
     while stack:
         node, entered_at = stack.pop()
+        tag = node.tag or ""
+        if tag == "-text":
+            _write_text(node, writer)
+            continue
         if entered_at is not None:
-            _leave(node, writer, entered_at)
+            _leave(node, tag, writer, entered_at)
             continue
-        if not _enter(node, writer):
+        if not _enter(node, tag, writer):
             continue
-        stack.append((node, len(writer.out)))
+        if tag == "a" or tag in _BREAKS:
+            stack.append((node, len(writer.out)))
         child = node.last_child
         while child is not None:
             stack.append((child, None))
             child = child.prev
 
 
-def _enter(node: LexborNode, writer: _Writer) -> bool:
+def _enter(node: LexborNode, tag: str, writer: _Writer) -> bool:
     """Write what stands at the start of a node; False where there is nothing more to see in it."""
-    tag = node.tag or ""
     match tag:
-        case "-text":
-            _write_text(node, writer)
-            return False
         case "-comment":
             if is_mark(node.html or ""):
                 writer.exactly((node.html or "")[4:-3])
@@ -119,17 +120,15 @@ def _enter(node: LexborNode, writer: _Writer) -> bool:
             return False
     if tag in _BREAKS:
         writer.end_line(_BREAKS[tag])
-    match tag:
-        case "hr":
-            writer.exactly("-" * 40)
-        case "li":
-            writer.exactly(_bullet(node))
-            writer.space()
+    if tag == "li":
+        writer.exactly(_bullet(node))
+        writer.space()
+    elif tag == "hr":
+        writer.exactly("-" * 40)
     return True
 
 
-def _leave(node: LexborNode, writer: _Writer, entered_at: int) -> None:
-    tag = node.tag or ""
+def _leave(node: LexborNode, tag: str, writer: _Writer, entered_at: int) -> None:
     if tag == "a":
         href = (node.attributes.get("href") or "").strip()
         shown = "".join(writer.out[entered_at:]).strip()
@@ -141,7 +140,7 @@ def _leave(node: LexborNode, writer: _Writer, entered_at: int) -> None:
 
 def _write_text(node: LexborNode, writer: _Writer) -> None:
     text = node.text_content or ""
-    if node.parent is not None and node.parent.tag == "pre":
+    if "\n" in text and node.parent is not None and node.parent.tag == "pre":
         writer.exactly(text.strip("\n"))
     else:
         writer.words(text)

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from postrider.engine.content.model import Mail, Personal
-from postrider.engine.delivery import dkim
+from postrider.engine.delivery import classify, dkim
+from postrider.engine.delivery.classify import Category, Classified
 from postrider.engine.delivery.couriers import Courier
 from postrider.engine.delivery.model import Job, Outcome, Verdict, Via
 from postrider.engine.errors import EngineError
@@ -15,6 +16,7 @@ from postrider.kit import clock
 from postrider.kit.seal import Sealer
 
 DEADLINE_S = 300  # whole attempt; the worker's heartbeat renews its lease meanwhile
+LATE = Classified(classify.Verdict.DEFERRED, None, "deadline", Category.CONNECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ async def _attempt(job: Job, courier: Courier, workshop: Workshop, now: int) -> 
         async with asyncio.timeout(DEADLINE_S):
             if (unready := await courier.ready(job)) is not None:
                 return unready
+            assert job.prepared is not None  # has_body
             token = token_of(job, workshop.sealer)
             mail = courier.adapt(job.prepared.compose(_personal(job, token, workshop, now)))
             if isinstance(mail, Outcome):
@@ -52,28 +55,28 @@ async def _attempt(job: Job, courier: Courier, workshop: Workshop, now: int) -> 
             data = await sign(mail, job.keys, workshop, now)
             return await courier.deliver(job, f"b+{token}@{workshop.hostname}", mail, data)
     except EngineError as fault:  # a template that fails on this recipient's variables
-        return Outcome(Verdict.FAILED, courier.via, reply=fault.sentence, rule="compose")
+        return Outcome(Verdict.FAILED, courier.via, reply=fault.sentence)
     except TimeoutError:
         courier.abort()
-        return Outcome(Verdict.DEFERRED, courier.via, reply="the attempt took too long", rule="deadline")
+        return Outcome(Verdict.DEFERRED, courier.via, reply="the attempt took too long", classified=LATE)
 
 
 def is_active(job: Job, now: int) -> Outcome | None:
     if job.is_active:
         return None
-    return Outcome(Verdict.FAILED, Via.DIRECT, reply="the organization is not active", rule="check")
+    return Outcome(Verdict.FAILED, Via.DIRECT, reply="the organization is not active")
 
 
 def is_free(job: Job, now: int) -> Outcome | None:
     if job.suppressed is None:
         return None
-    return Outcome(Verdict.SUPPRESSED, Via.DIRECT, reply=job.suppressed, rule="check")
+    return Outcome(Verdict.SUPPRESSED, Via.DIRECT, reply=job.suppressed)
 
 
 def has_body(job: Job, now: int) -> Outcome | None:
     if job.prepared is not None:
         return None
-    return Outcome(Verdict.FAILED, Via.DIRECT, reply="the body has expired", rule="check")
+    return Outcome(Verdict.FAILED, Via.DIRECT, reply="the body has expired")
 
 
 CHECKS: tuple[Check, ...] = (is_active, is_free, has_body)

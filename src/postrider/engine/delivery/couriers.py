@@ -98,6 +98,11 @@ class Relay:
     auth: tuple[str, str] | None
     tls: Tls
 
+    @property
+    def verifies(self) -> bool:
+        """Opportunistic TLS takes any certificate (RFC 7435); asked-for TLS wants a good one."""
+        return self.tls is Tls.REQUIRED
+
     @classmethod
     def from_url(cls, url: str) -> "Relay":
         """Raises ValueError for what is no relay URL."""
@@ -134,7 +139,8 @@ class SmtpCourier:
             return None
         return Outcome(
             Verdict.UNREACHABLE, self.via, host=self._relay.host, code=opened.code, enhanced=opened.enhanced,
-            reply=opened.text, rule=f"stage:{opened.stage.value}", transcript=opened.transcript,
+            reply=opened.text, classified=classify(opened.code, opened.enhanced, opened.text, opened.stage),
+            transcript=opened.transcript,
         )  # fmt: skip
 
     def adapt(self, mail: Mail) -> Mail | Outcome:
@@ -199,8 +205,5 @@ def _outcome(
         )
     found = classify(answer.code, answer.enhanced, answer.text, answer.stage)
     return Outcome(
-        Verdict(found.verdict.value), via, host, ip, tls, answer.code, answer.enhanced, answer.text, found.rule,
-        None if found.bounce_class is None else str(found.bounce_class), found.category, found.back_off_s, transcript,
-    )  # fmt: skip
-
-
+        Verdict(found.verdict.value), via, host, ip, tls, answer.code, answer.enhanced, answer.text, found, transcript
+    )

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
+from postrider.engine.content.model import Prepared
+from postrider.engine.delivery.classify import Classified
 from postrider.engine.delivery.dkim import Key
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Claimed, Content
@@ -31,7 +32,7 @@ class Job:
 
     claimed: Claimed
     content: Content
-    prepared: Any  # content.Prepared; None where the body is gone
+    prepared: Prepared | None  # None where the body is gone
     keys: tuple[Key, ...]
     domain: str  # the sending domain, for Message-ID
     is_active: bool  # the organization may send
@@ -50,12 +51,22 @@ class Outcome:
     code: int | None = None
     enhanced: str | None = None
     reply: str | None = None
-    rule: str | None = None
-    bounce_class: str | None = None
-    category: str | None = None
-    back_off_s: int | None = None  # how long the whole site should rest
+    classified: Classified | None = None  # what the reply means; None where nobody was asked
     transcript: tuple[str, ...] = field(default=())
     captured: bytes | None = None  # the mail, where it was kept instead of sent
     aftermath: EventKind | None = None  # what the simulator lets follow a delivery
     started_at: int = 0
     duration_ms: int = 0
+
+    @property
+    def rule(self) -> str | None:
+        return self.classified.rule if self.classified else None
+
+    @property
+    def bounce_class(self) -> str | None:
+        return self.classified.bounce_class if self.classified else None
+
+    @property
+    def back_off_s(self) -> int | None:
+        """How long the whole site should rest."""
+        return self.classified.back_off_s if self.classified else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from postrider.db.database import Tx
 from postrider.engine import journal, messages
@@ -67,26 +68,30 @@ def settle(tx: Tx, results: Sequence[Result], owner: str) -> set[RowId]:
 
 def _decide(result: Result, now: int) -> _Decided:
     outcome, claimed = result.outcome, result.job.claimed
-    match outcome.verdict:
-        case Verdict.DELIVERED:
-            return _Decided(result, None, Status.DELIVERED)
-        case Verdict.FAILED:
-            return _Decided(result, None, Status.FAILED)
-        case Verdict.SUPPRESSED:
-            return _Decided(result, None, Status.SUPPRESSED)
-        case Verdict.BOUNCED:
-            return _Decided(result, None, Status.BOUNCED)
-        case Verdict.DEFERRED | Verdict.UNREACHABLE:
-            step = policy.next_try(
-                bounce_class=outcome.bounce_class,
-                attempts=claimed.attempts + 1,
-                first_at=claimed.created_at,
-                now=now,
-                message_id=claimed.id,
-            )
-            if isinstance(step, policy.Retry):
-                return _Decided(result, step.at, None)
-            return _Decided(result, None, step.status)
+    if outcome.classified is None:
+        return _Decided(result, None, _ENDS[outcome.verdict])
+    step = policy.next_step(
+        outcome.classified,
+        attempts=claimed.attempts + 1,
+        first_attempt_at=claimed.created_at,
+        now=now,
+        message_id=claimed.id,
+    )
+    match step:
+        case policy.Retry(at):
+            return _Decided(result, at, None)
+        case policy.Done(status):
+            return _Decided(result, None, status)
+        case policy.NextHost():
+            return _Decided(result, now, None)
+
+
+# Where no reply was classified: nobody was asked, or the mail was taken.
+_ENDS = {
+    Verdict.DELIVERED: Status.DELIVERED,
+    Verdict.FAILED: Status.FAILED,
+    Verdict.SUPPRESSED: Status.SUPPRESSED,
+}
 
 
 def _attempt(result: Result) -> Attempt:
@@ -113,10 +118,10 @@ def _attempt(result: Result) -> Attempt:
 
 def _events(decided: _Decided, now: int) -> list[Event]:
     outcome = decided.result.outcome
-    said = {"code": outcome.code, "enhanced": outcome.enhanced, "reply": _short(outcome.reply)}
+    said: dict[str, Any] = {"code": outcome.code, "enhanced": outcome.enhanced, "reply": _short(outcome.reply)}
     match decided.status:
         case Status.DELIVERED:
-            via = {"via": outcome.via.value, "host": outcome.host}
+            via: dict[str, Any] = {"via": outcome.via.value, "host": outcome.host}
             events = [
                 _event(decided, EventKind.SENT, now, None),
                 _event(decided, EventKind.DELIVERED, now, via),
@@ -132,11 +137,11 @@ def _events(decided: _Decided, now: int) -> list[Event]:
         case Status.SUPPRESSED:
             return [_event(decided, EventKind.SUPPRESSED, now, {"reason": outcome.reply})]
         case _:
-            facts = {"retry_at": decided.due_at, "attempt": decided.claimed.attempts + 1, **said}
+            facts: dict[str, Any] = {"retry_at": decided.due_at, "attempt": decided.claimed.attempts + 1, **said}
             return [_event(decided, EventKind.DEFERRED, now, facts)]
 
 
-def _event(decided: _Decided, kind: EventKind, now: int, data: dict[str, object] | None) -> Event:
+def _event(decided: _Decided, kind: EventKind, now: int, data: dict[str, Any] | None) -> Event:
     claimed = decided.claimed
     return Event(
         organization_id=claimed.organization_id,

@@ -57,26 +57,30 @@ async def transact(
     lost = dialogue.lost or ""
     early = [_judge_early(heard, index, len(envelope), lost) for index in range(1, len(envelope))]
     is_body_sent = None in early
-    answers: list[Answer] = []
     if is_body_sent:
+        commands.append(".")
         end = await _send_body(dialogue, data, timeouts, replies)
         answers = [answer or end for answer in early]
     else:
         answers = [answer for answer in early if answer]
         if heard and heard[-1].code == START_MAIL:  # the peer waits for a mail to nobody (RFC 2920 3.1)
+            commands.append(".")
             dialogue.write(b".\r\n")
             replies += await dialogue.hear(1, timeouts.end)
-    said = (*commands[: len(replies) + 1], ".")[: len(replies) + 1]
     return Result(
-        tuple(answers), _is_reusable(dialogue, answers, replies), is_body_sent, said, tuple(replies)
+        tuple(answers),
+        _is_reusable(dialogue, answers, replies),
+        is_body_sent,
+        tuple(commands),
+        tuple(replies),
     )
 
 
 def encode_data(message: bytes) -> bytes:
     """The mail as DATA carries it: dots stuffed, the final dot on a line of its own.
 
-    Where a dot follows a line end, bare CR and LF become CRLF: what some peers take for a line end and others do
-    not could otherwise end the mail early and smuggle in another.
+    Where a dot follows a line end, bare CR and LF become CRLF: what only some peers take for a line end could
+    otherwise end the mail early and smuggle in another.
     """
     if _LF_DOT.search(message) or _CR_DOT.search(message):
         message = _LINE_END.sub(b"\r\n", message).replace(b"\r\n.", b"\r\n..")
@@ -92,25 +96,23 @@ def judge(stage: Stage, reply: Reply) -> Answer:
     return Answer(stage, None, PROTOCOL_ERROR, f"unexpected reply: {reply}")
 
 
-async def _say_in_turn(dialogue: Dialogue, commands: Sequence[str], seconds: float) -> list[Reply]:
-    """One command at a time; nothing more once MAIL or every RCPT is refused."""
+async def _say_in_turn(dialogue: Dialogue, commands: list[str], seconds: float) -> list[Reply]:
+    """One command at a time, none more once MAIL or every RCPT is refused; drops those that were not said."""
     replies: list[Reply] = []
-    is_wanted = True
-    for command in commands:
-        if command == "DATA" and not is_wanted:
+    taken = 0
+    for at, command in enumerate(commands):
+        verb = command[:4]
+        if verb == "DATA" and not taken:
+            del commands[at:]
             break
         dialogue.write(command.encode("utf-8") + b"\r\n")
         heard = await dialogue.hear(1, seconds)
-        if not heard:
-            break
         replies += heard
-        is_taken = heard[0].code < 300
-        if command.startswith("MAIL"):
-            if not is_taken:
-                break
-            is_wanted = False
-        elif command.startswith("RCPT"):
-            is_wanted = is_wanted or is_taken
+        is_taken = bool(heard) and heard[0].code < 300
+        taken += is_taken and verb == "RCPT"
+        if not heard or (verb == "MAIL" and not is_taken):
+            del commands[at + 1 :]
+            break
     return replies
 
 
@@ -147,4 +149,4 @@ def _is_reusable(dialogue: Dialogue, answers: Sequence[Answer], replies: Sequenc
     for answer in answers:
         if answer.code is None:
             return False
-    return all([reply.code != CLOSING for reply in replies])
+    return CLOSING not in [reply.code for reply in replies]

@@ -73,13 +73,14 @@ def claim_job(tx: Tx, owner: str) -> Job | None:
 
 
 def page_body(tx: Tx, job: Job) -> bytes:
-    return tx.execute(
+    body: bytes = tx.execute(
         select(job_pages.c.body).where(
             job_pages.c.organization_id == job.organization_id,
             job_pages.c.job_id == job.id,
             job_pages.c.page == job.position,
         )
     ).scalar_one()
+    return body
 
 
 def finish_page(tx: Tx, job: Job, owner: str) -> bool:

@@ -8,7 +8,7 @@ from postrider.engine.errors import EngineError
 from postrider.engine.messages import AttachmentRef, ContentKind, Role, Stream
 from postrider.engine.principal import Principal
 from postrider.kit.address import Mailbox
-from postrider.kit.ids import RowId
+from postrider.kit.ids import RowId, new_id
 
 RECIPIENTS_MAX = 1_000  # of one request; more is bulk
 
@@ -74,6 +74,7 @@ class Submission:
     send_at: int | None = None
     idempotency_key: str | None = None
     fingerprint: bytes = b""
+    group_id: RowId = field(default_factory=new_id)
 
 
 @dataclass(frozen=True, slots=True)

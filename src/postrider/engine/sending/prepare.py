@@ -8,7 +8,7 @@ from postrider.engine.content.model import Attachment, Parts
 from postrider.engine.errors import Invalid, TooLarge
 from postrider.engine.messages import AttachmentRef, ContentKind, Role, Stream
 from postrider.engine.sending.model import RECIPIENTS_MAX, Prepared, Recipient, SendCommand
-from postrider.kit.address import Mailbox, address_key
+from postrider.kit.address import Mailbox, address_key, parse_mailbox
 
 SUBJECT_MAX_CHARS = 998
 MESSAGE_MAX_BYTES = 25 * 1024 * 1024
@@ -60,8 +60,7 @@ def prepare_raw(
     adopted: content.Adopted, envelope_recipients: Iterable[str], stream: Stream
 ) -> tuple[Prepared, list[Recipient]]:
     """MIME as a program handed it in; who is not in To or Cc is a blind copy."""
-    to = {address_key(mailbox.address) for mailbox in adopted.to}
-    cc = {address_key(mailbox.address) for mailbox in adopted.cc}
+    to, cc = ({address_key(parse_mailbox(text).address) for text in texts} for texts in (adopted.to, adopted.cc))
     recipients: dict[str, Recipient] = {}
     for address in envelope_recipients:
         key = address_key(address)
@@ -69,12 +68,12 @@ def prepare_raw(
         recipients.setdefault(key, Recipient(address, key, role))
     prepared = Prepared(
         kind=ContentKind.RAW,
-        from_=adopted.from_,
+        from_=adopted.mailbox,
         domain=None,
-        subject=adopted.subject[:SUBJECT_MAX_CHARS],
-        headers={"to": [header_text(m) for m in adopted.to], "cc": [header_text(m) for m in adopted.cc]},
+        subject=_kept_subject(adopted.subject),
+        headers={"to": adopted.to, "cc": adopted.cc},
         body=adopted.body,
-        links=adopted.links,
+        links=content.links_of(adopted.body),
         attachments=[],
         size_bytes=len(adopted.body),
         tags=adopted.tags,
@@ -102,6 +101,11 @@ def header_text(mailbox: Mailbox) -> str:
         return mailbox.address
     quoted = mailbox.name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}" <{mailbox.address}>'
+
+
+def _kept_subject(subject: str) -> str:
+    """A subject as the lists show it; the mail keeps its own."""
+    return "".join(char if char.isprintable() else " " for char in subject)[:SUBJECT_MAX_CHARS]
 
 
 def _check(command: SendCommand) -> None:

@@ -44,7 +44,6 @@ class Draft:
     submission: Submission
     now: int
     content_id: RowId = field(default_factory=new_id)
-    group_id: RowId = field(default_factory=new_id)
     organization: Organization | None = None
     domain: Domain | None = None
     from_: Mailbox | None = None
@@ -184,7 +183,7 @@ def write(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
     for draft in drafts:
         made = messages_of(draft, draft.free, Status.QUEUED)
         draft.receipt = Receipt(
-            draft.group_id, draft.now, [Accepted(m.recipient, m.id) for m in made], draft.refused
+            draft.submission.group_id, draft.now, [Accepted(m.recipient, m.id) for m in made], draft.refused
         )
         new += made
         if draft.refused:
@@ -275,7 +274,7 @@ def messages_of(draft: Draft, recipients: Sequence[Recipient], status: Status) -
         NewMessage(
             organization_id=draft.organization_id,
             id=new_id(),
-            group_id=draft.group_id,
+            group_id=draft.submission.group_id,
             content_id=draft.content_id,
             campaign_id=draft.campaign_id,
             recipient=recipient.address,

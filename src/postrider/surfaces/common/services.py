@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp
 
-from postrider.db.database import Database
+from postrider.db.database import Database, Unavailable
 from postrider.engine.accounts import Keyring, KeyKind
 from postrider.engine.engagement import Intake
 from postrider.engine.sending import Sender
 from postrider.kit.dns import Resolver
 from postrider.kit.seal import Sealer
+
+__all__ = ["Services", "Surface", "Unavailable"]
 
 
 @dataclass(frozen=True, slots=True)

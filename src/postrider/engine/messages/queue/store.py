@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, text, update
 
-from postrider.db.database import Tx
+from postrider.db.database import AnyRow, Tx
 from postrider.db.portable import Batch, PerRow, lock_rows, skip_locked
 from postrider.engine.messages.model import Claimed, Role, Status, Stream
 from postrider.engine.messages.queue.rules import portions, share
@@ -21,6 +21,7 @@ from postrider.kit.ids import RowId
 FAR = 2**53  # nothing is due
 LANES_AT_ONCE = 200  # of one stream, in one claim
 _OPEN = f"({int(Status.QUEUED)}, {int(Status.DEFERRED)})"
+_REOPENABLE = f"({int(Status.BOUNCED)}, {int(Status.FAILED)}, {int(Status.CANCELLED)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +98,19 @@ _due_in_lane = PerRow(
     portion=int,
 )
 _take = Batch(
-    """UPDATE messages AS m SET owner = v.owner, due_at = NULL FROM v
-       WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.due_at IS NOT NULL
-       RETURNING m.organization_id, m.id, m.group_id, m.content_id, m.campaign_id, m.domain_id, m.lane_id,
-                 m.recipient, m.address_key, m.role, m.vars, m.stream, m.created_at, m.attempts""",
+    """UPDATE messages SET owner = v.owner, due_at = NULL FROM v
+       WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.due_at IS NOT NULL
+       RETURNING messages.organization_id, messages.id, messages.group_id, messages.content_id, messages.campaign_id, messages.domain_id, messages.lane_id,
+                 messages.recipient, messages.address_key, messages.role, messages.vars, messages.stream, messages.created_at, messages.attempts""",
     organization_id=int,
     id=bytes,
     owner=str,
 )
 _settle = Batch(
-    f"""UPDATE messages AS m SET owner = NULL, due_at = v.due_at, attempts = m.attempts + 1 FROM v
-        WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.status IN {_OPEN}
-          AND (m.owner = v.owner OR v.handed_over = 1)
-        RETURNING m.id""",  # noqa: S608
+    f"""UPDATE messages SET owner = NULL, due_at = v.due_at, attempts = messages.attempts + 1 FROM v
+        WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.status IN {_OPEN}
+          AND (messages.owner = v.owner OR v.handed_over = 1)
+        RETURNING messages.id""",  # noqa: S608
     organization_id=int,
     id=bytes,
     owner=str,
@@ -117,17 +118,26 @@ _settle = Batch(
     handed_over=int,
 )
 _put_back = Batch(
-    """UPDATE messages AS m SET owner = NULL, due_at = v.due_at FROM v
-       WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.owner = v.owner RETURNING m.lane_id""",
+    """UPDATE messages SET owner = NULL, due_at = v.due_at FROM v
+       WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.owner = v.owner RETURNING messages.lane_id""",
     organization_id=int,
     id=bytes,
     owner=str,
     due_at=int,
 )
 _reschedule = Batch(
-    f"""UPDATE messages AS m SET due_at = v.due_at FROM v
-        WHERE m.organization_id = v.organization_id AND m.id = v.id AND m.owner IS NULL AND m.status IN {_OPEN}
-        RETURNING m.id, m.lane_id""",  # noqa: S608
+    f"""UPDATE messages SET due_at = v.due_at FROM v
+        WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.owner IS NULL AND messages.status IN {_OPEN}
+        RETURNING messages.id, messages.lane_id""",  # noqa: S608
+    organization_id=int,
+    id=bytes,
+    due_at=int,
+)
+
+_reopen = Batch(
+    f"""UPDATE messages SET status = {int(Status.QUEUED)}, owner = NULL, due_at = v.due_at FROM v
+        WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.status IN {_REOPENABLE}
+        RETURNING messages.id, messages.lane_id""",  # noqa: S608
     organization_id=int,
     id=bytes,
     due_at=int,
@@ -167,11 +177,12 @@ def lease_sites(tx: Tx, owner: str, ours: Sequence[int], limit: int) -> list[Sit
     """Our own sites of `ours`, and up to `limit` more with mail due that are free and not throttled: those become
     ours, the longest waiting first."""
     now = clock.now_ms()
-    found = tx.execute(_OUR_SITES, {"owner": owner, "ids": list(ours)}).fetchall() if ours else []
+    found: list[AnyRow] = []
+    if ours:
+        found.extend(tx.execute(_OUR_SITES, {"owner": owner, "ids": list(ours)}))
     if limit > 0:
-        found += tx.execute(
-            text(_LEASE_SITES.format(skip_locked(tx))), {"owner": owner, "now": now, "limit": limit}
-        ).fetchall()
+        facts = {"owner": owner, "now": now, "limit": limit}
+        found.extend(tx.execute(text(_LEASE_SITES.format(skip_locked(tx))), facts))
     return [Site(**row._mapping) for row in found]
 
 
@@ -226,6 +237,13 @@ def put_back(tx: Tx, claimed: Sequence[Claimed], owner: str, due_at: int) -> Non
 def reschedule(tx: Tx, organization_id: int, ids: Sequence[RowId], due_at: int) -> list[RowId]:
     """Give waiting messages another time; answers those that were waiting."""
     rows = _reschedule(tx, [(organization_id, message_id, due_at) for message_id in ids])
+    wake(tx, {row[1]: due_at for row in rows})
+    return [row[0] for row in rows]
+
+
+def reopen(tx: Tx, organization_id: int, ids: Sequence[RowId], due_at: int) -> list[RowId]:
+    """Queue again what bounced, failed or was cancelled; answers those that had. Its marks and attempts stay."""
+    rows = _reopen(tx, [(organization_id, message_id, due_at) for message_id in ids])
     wake(tx, {row[1]: due_at for row in rows})
     return [row[0] for row in rows]
 

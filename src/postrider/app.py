@@ -1,0 +1,305 @@
+"""The composition root: opens the store and lists surfaces, followers and workers. The one file that sees all."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Host, Mount, Route
+
+from postrider.db import lease, migrate
+from postrider.db.database import Database, Unavailable
+from postrider.engine import insight, journal, sending
+from postrider.engine.accounts import Keyring, KeyKind
+from postrider.engine.delivery.attempt import Workshop
+from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, SimulatorCourier, SmtpCourier
+from postrider.engine.engagement import Intake
+from postrider.engine.sending.bulk import KIND as EXPAND
+from postrider.engine.sending.bulk import expand_page
+from postrider.engine.sending.routes import Delivery
+from postrider.kit.dns import Resolver
+from postrider.kit.seal import Sealer, load_or_make_master_key
+from postrider.metrics import Metrics
+from postrider.settings import Settings
+from postrider.surfaces import console, inbox, mailerlogic, track
+from postrider.surfaces.common.services import Services, Surface
+from postrider.surfaces.nudgecampaign.keys import KEYS as NUDGECAMPAIGN_KEYS
+from postrider.surfaces.octeth.keys import KEYS as OCTETH_KEYS
+from postrider.surfaces.penguinmails.keys import KEYS as PENGUINMAILS_KEYS
+from postrider.surfaces.smtp import tls
+from postrider.surfaces.smtp.door import Door
+from postrider.surfaces.smtp.options import SmtpOptions
+from postrider.surfaces.smtp.server import SmtpServer
+from postrider.workers.deliver import Deliver
+from postrider.workers.follow import Follow
+from postrider.workers.jobs import Jobs
+from postrider.workers.loop import Loop
+from postrider.workers.timers import Timers, release
+
+ROLES = ("web", "smtp", "inbound", "deliver", "follow", "notify", "jobs", "timers")
+SIGNER_THREADS = 2
+STOP_TIMEOUT_S = 30.0
+SWITCH_INTERVAL_S = 0.0005  # how long a busy thread keeps the writer from the interpreter
+
+SURFACES: tuple[Surface, ...] = (mailerlogic.SURFACE, console.SURFACE)
+KEY_KINDS: tuple[KeyKind, ...] = (
+    *(kind for surface in SURFACES for kind in surface.keys),
+    *PENGUINMAILS_KEYS,
+    *NUDGECAMPAIGN_KEYS,
+    *OCTETH_KEYS,
+)
+FOLLOWERS: tuple[journal.Follower, ...] = (journal.Follower("insight", insight.count),)
+
+_log = structlog.get_logger("postrider")
+
+
+class AlreadyRunning(Exception):
+    """Another process serves this DATA_DIR."""
+
+
+class Installation:
+    """What every command needs: settings, store, seals. Made anew in an empty DATA_DIR."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.sealer = Sealer(load_or_make_master_key(settings.data_dir / "master.key"))
+        self.db = Database(settings.store_url)
+        self.routes = sending.Routes(settings.delivery, settings.site_connections)
+
+    def migrate(self) -> None:
+        migrate.upgrade(self.db)
+
+
+class Node:
+    """One running process of the installation: `start`, then `stop`."""
+
+    def __init__(self, settings: Settings, roles: Sequence[str] = ROLES) -> None:
+        self.settings = settings
+        self.roles = roles
+        self._lock = _lock_node(settings.data_dir)
+        self.installation = Installation(settings)
+        self.db = self.installation.db
+        self.metrics = Metrics()
+        self.worker = lease.Worker(f"{secrets.token_hex(6)}-{os.getpid()}", _node_name(settings.data_dir))
+        self.signers = ThreadPoolExecutor(SIGNER_THREADS, "sign")
+        self.lost = asyncio.Event()  # our lease has ended: stop, others hold our work
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: list[Loop] = []
+        self._stops: list[Callable[[], Awaitable[None]]] = []  # run in reverse order
+        self.http_port = 0
+        self.smtp_port = 0
+
+    async def start(self) -> None:
+        """Migrate, take over what an earlier process of this node left, and begin every role."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        await asyncio.to_thread(self.installation.migrate)
+        freed = await self.db.write(self._enter)
+        if freed:
+            _log.info("took_over", messages=freed)
+        self.keyring = Keyring(self.db, self.installation.sealer)
+        self.intake = Intake(self.db)
+        self.sender = sending.Sender(self.db, self.installation.routes, self._accepted)
+        self.deliver = self._make_deliver()
+        self.follow = Follow(self.db, self.worker.id, FOLLOWERS)
+        self.jobs = Jobs(
+            self.db,
+            self.worker.id,
+            {EXPAND: lambda tx, job: expand_page(tx, job, self.installation.routes)},
+            self._wake,
+        )
+        self.timers = Timers(self.db, self.worker, self.keyring, self.lost.set)
+        self._run(self.timers.loop)
+        for role, loop in (("follow", self.follow.loop), ("jobs", self.jobs.loop), ("deliver", self.deliver.loop)):
+            if role in self.roles:
+                self._run(loop)
+        if "smtp" in self.roles:
+            await self._start_smtp()
+        if "web" in self.roles:
+            await self._start_web()
+
+    async def stop(self) -> None:
+        """Refuse new work, finish what is in flight, give back the rest."""
+        for stop in reversed(self._stops):
+            await stop()
+        for loop in self._loops:
+            loop.stop()
+        await asyncio.gather(*self._tasks)
+        await self.sender.drain()
+        await self.intake.drain()
+        await self.deliver.finish(STOP_TIMEOUT_S)
+        await self.db.write(self._leave)
+        self.signers.shutdown(wait=True)
+        self.db.close()
+        self._lock.close()
+
+    def services(self) -> Services:
+        settings = self.settings
+        return Services(
+            db=self.db,
+            sealer=self.installation.sealer,
+            keyring=self.keyring,
+            sender=self.sender,
+            intake=self.intake,
+            resolver=Resolver(settings.resolvers),
+            base_url=settings.base_url,
+            hostname=settings.hostname,
+            smtp_port=self.smtp_port or settings.smtp_port,
+            is_capture=settings.delivery is Delivery.CAPTURE,
+            is_local=settings.http_host in ("127.0.0.1", "::1", "localhost"),
+            wake=self._wake,
+        )
+
+    def _make_deliver(self) -> Deliver:
+        settings = self.settings
+        workshop = Workshop(self.installation.sealer, self.signers, settings.base_url, settings.hostname)
+        relay = Relay.from_url(settings.relay_url) if settings.relay_url else None
+        context = ssl.create_default_context()
+        if relay is not None and not relay.verifies:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+        def courier(site: str) -> Courier:
+            if site == "capture":
+                return CaptureCourier()
+            if site == "relay" and relay is not None:
+                return SmtpCourier(relay, settings.hostname, context)
+            return SimulatorCourier()
+
+        return Deliver(self.db, self.worker.id, workshop, courier, self.metrics.observe, self.follow_soon)
+
+    def follow_soon(self) -> None:
+        self.follow.loop.wake()
+
+    def _accepted(self, count: int) -> None:
+        self.metrics.accepted.inc(count)
+        self._wake()
+
+    def _wake(self) -> None:
+        self.deliver.loop.wake()
+        self.follow.loop.wake()
+        self.jobs.loop.wake()
+
+    def _run(self, loop: Loop) -> None:
+        self._loops.append(loop)
+        self._tasks.append(asyncio.get_running_loop().create_task(loop.run(), name=loop.name))
+
+    def _enter(self, tx: lease.Tx) -> int:
+        journal.add_shards(tx, journal.SHARDS)
+        return release(tx, lease.register(tx, self.worker, ",".join(self.roles)))
+
+    def _leave(self, tx: lease.Tx) -> None:
+        lease.leave(tx, self.worker)
+        release(tx, [self.worker.id])
+
+    async def _start_smtp(self) -> None:
+        settings = self.settings
+        if settings.smtp_certificate:
+            files = tls.CertificateFiles(Path(settings.smtp_certificate), Path(settings.smtp_certificate_key))
+        else:
+            files = tls.ensure_self_signed(settings.data_dir, settings.hostname)
+        door = Door(self.services(), settings.trusted_networks)
+        server = SmtpServer(door, SmtpOptions(hostname=settings.hostname), tls.server_context(files))
+        self.smtp_port = await server.start(settings.smtp_host, settings.smtp_port)
+        self._stops.append(lambda: server.stop(STOP_TIMEOUT_S))
+
+    async def _start_web(self) -> None:
+        settings = self.settings
+        config = uvicorn.Config(
+            web(self),
+            host=settings.http_host,
+            port=settings.http_port,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
+        )
+        server = _Server(config)
+        task = asyncio.get_running_loop().create_task(server.serve(), name="web")
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        if task.done():
+            await task
+        self.http_port = server.servers[0].sockets[0].getsockname()[1]
+
+        async def stop() -> None:
+            server.should_exit = True
+            await task
+
+        self._stops.append(stop)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn inside our own loop: signals are ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # as uvicorn declares it
+        yield
+
+
+def web(node: Node) -> Starlette:
+    """Every HTTP surface: at /name, and a dialect at the root of its Host names."""
+    services = node.services()
+    made = [(surface, surface.make(services)) for surface in SURFACES]
+
+    async def healthz(request: Request) -> Response:
+        """200 when ready: the store answers."""
+        try:
+            await node.db.read(_ping)
+        except Unavailable as lost:
+            return PlainTextResponse(f"store unavailable: {lost}\n", 503)
+        return PlainTextResponse("ok\n")
+
+    async def metrics(request: Request) -> Response:
+        node.metrics.held.set(node.deliver.held)
+        node.metrics.lost_hits.set(node.intake.lost)
+        text = await node.db.read(node.metrics.ask)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    routes: list[BaseRoute] = [
+        Mount("/track", track.make(services)),
+        *(Host(host, app) for surface, app in made for host in surface.hosts),
+        *(Mount(f"/{surface.name}", app) for surface, app in made),
+        Mount("/inbox", inbox.make(services)),
+        Route("/healthz", healthz),
+        Route("/metrics", metrics),
+        Route("/", inbox.landing(services)),
+    ]
+    return Starlette(routes=routes)
+
+
+def _ping(tx: lease.Tx) -> int:
+    return lease.ping(tx)
+
+
+def _node_name(data_dir: Path) -> str:
+    """This DATA_DIR's name among the nodes of an installation, made once."""
+    path = data_dir / "node"
+    if not path.exists():
+        path.write_text(secrets.token_hex(8) + "\n")
+    return path.read_text().strip()
+
+
+def _lock_node(data_dir: Path) -> IO[str]:
+    """Hold DATA_DIR against a second process; raises AlreadyRunning."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    file = (data_dir / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise AlreadyRunning(f"another postrider serves {data_dir.resolve()}") from None
+    return file

@@ -1,0 +1,77 @@
+"""Fixtures every test may ask for: a migrated store of each kind, and a whole node running in this process."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from postrider.db import migrate
+from postrider.db.database import Database
+from postrider.kit import clock
+from tests.factories import Running, running_node
+
+POSTGRESQL = os.environ.get(
+    "POSTRIDER_TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/test"
+)
+
+
+def _reachable(url: str) -> bool:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), connect_args={"connect_timeout": 2})
+    try:
+        with engine.connect():
+            return True
+    except Exception:
+        return False
+    finally:
+        engine.dispose()
+
+
+HAS_POSTGRESQL = _reachable(POSTGRESQL)
+if os.environ.get("CI") == "true" and not HAS_POSTGRESQL:
+    raise pytest.UsageError(f"PostgreSQL must be reachable in CI: {POSTGRESQL}")
+
+STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not HAS_POSTGRESQL, reason="no PostgreSQL"))]
+
+
+@pytest.fixture(params=STORES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store of each kind, gone after the test."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'postrider.db'}"
+        return
+    name = f"postrider_{uuid.uuid4().hex[:12]}"
+    admin = create_engine(
+        POSTGRESQL.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def database(store_url: str) -> Iterator[Database]:
+    """A migrated store."""
+    opened = Database(store_url)
+    migrate.upgrade(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _system_clock() -> Iterator[None]:
+    yield
+    clock.set_source(None)
+
+
+@pytest.fixture
+async def node(store_url: str, tmp_path: Path) -> AsyncIterator[Running]:
+    """A whole Postrider in this process, in capture mode, with an account and a verified domain."""
+    async with running_node(store_url, tmp_path / "data") as running:
+        yield running
