@@ -77,7 +77,9 @@ class Installation:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.sealer = Sealer(load_or_make_master_key(settings.data_dir / "master.key"))
         self.db = Database(settings.store_url)
-        self.routes = sending.Routes(settings.delivery, settings.site_connections)
+        self.routes = sending.Routes(
+            settings.delivery, settings.site_connections, settings.relay_connections
+        )
 
     def migrate(self) -> None:
         migrate.upgrade(self.db)

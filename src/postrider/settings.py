@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Field(Delivery.CAPTURE, description="capture keeps mail in the inbox; relay; direct.")
     relay_url: str = Field("", description="smtp://user:pass@host:port for DELIVERY=relay.")
     site_connections: int = Field(20, ge=1, le=1000, description="Connections to one site unless it says otherwise.")
+    relay_connections: int = Field(40, ge=1, le=1000, description="Connections to the relay.")
     dns_servers: str = Field("", description="host:port, comma separated; empty: the system's resolvers.")
     delivery_port: int = Field(25, description="Port of receiving mail servers.")
     delivery_allow_private: bool = Field(False, description="Deliver to mail servers on private addresses.")

@@ -17,7 +17,8 @@ def new_id() -> RowId:
 
 def to_uuid(row_id: RowId) -> str:
     """The UUID text of an id: 019…-….-7…"""
-    return str(uuid.UUID(bytes=row_id))
+    text = row_id.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def from_uuid(text: str) -> RowId | None:

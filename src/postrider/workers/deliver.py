@@ -16,8 +16,8 @@ from postrider.db.database import Database, Tx, Unavailable
 from postrider.engine.delivery.attempt import Workshop, attempt
 from postrider.engine.delivery.couriers import Courier
 from postrider.engine.delivery.load import Library, load
-from postrider.engine.delivery.model import Job, Outcome, Verdict
-from postrider.engine.delivery.settle import Result, settle
+from postrider.engine.delivery.model import Job, Outcome, Result, Verdict
+from postrider.engine.delivery.settle import settle
 from postrider.engine.messages import Claimed, queue
 from postrider.kit import clock
 from postrider.kit.gate import Gate
@@ -92,7 +92,7 @@ class Deliver:
         self._library = Library(workshop.sealer)
         self._runners: dict[int, Runner] = {}
         self._settle: Gate[Result, bool] = Gate(
-            self._settle_batch, max_items=SETTLE_MAX, max_waiting=HELD_MAX * 2, max_running=1 if db.is_sqlite else 2
+            self._settle_batch, max_items=SETTLE_MAX, max_waiting=HELD_MAX * 2, max_running=2
         )
         self.loop = Loop("deliver", self._once, idle_s=IDLE_S)
 
@@ -145,7 +145,7 @@ class Deliver:
             runner.idle_since = None if part else runner.idle_since or time.monotonic()
         if not everything:
             return
-        loaded = await self._db.read(load, everything, self._library.known())
+        loaded = await self._db.read(load, everything, self._library.known(everything))
         for site, part in claimed:
             runner = self._runners[site.id]
             jobs = self._library.jobs(part, loaded)
@@ -164,11 +164,11 @@ class Deliver:
         courier = self._make_courier(runner.site.name)
         try:
             while (job := await self._next(runner)) is not None:
-                outcome = await attempt(job, courier, self._workshop)
-                self._observe(runner.site.name, job.claimed, outcome)
+                result = await attempt(job, courier, self._workshop)
+                self._observe(runner.site.name, job.claimed, result.outcome)
                 runner.carried += 1
                 try:
-                    await self._after(runner, job, outcome)
+                    await self._after(runner, result)
                 finally:
                     runner.held -= 1
                 if runner.held <= runner.site.max_connections:
@@ -202,12 +202,13 @@ class Deliver:
         if start > now:
             await asyncio.sleep(start - now)
 
-    async def _after(self, runner: Runner, job: Job, outcome: Outcome) -> None:
+    async def _after(self, runner: Runner, result: Result) -> None:
+        job, outcome = result.job, result.outcome
         if outcome.verdict is Verdict.UNREACHABLE and clock.now_ms() - job.claimed.created_at < TOO_OLD_MS:
             await self._give_back(runner, [job.claimed])
             await self._throttle(runner, outcome)
             return
-        await self._settle_surely(Result(job, outcome))
+        await self._settle_surely(result)
         if runner.site.failures and outcome.code is not None and not runner.throttled:
             runner.site = replace(runner.site, failures=0)  # somebody answers again
             await self._db.write(queue.throttle, runner.site.id, 0, 0)

@@ -18,7 +18,7 @@ from postrider.engine.accounts.model import (
 from postrider.engine.accounts.tables import credentials, memberships, users
 from postrider.engine.accounts.tables import organizations as organizations_table
 from postrider.engine.errors import Conflict
-from postrider.kit import clock
+from postrider.kit import clock, json
 from postrider.kit.ids import RowId
 
 CREDENTIALS_MAX = 1_000
@@ -45,6 +45,11 @@ _use = Batch(
     month=int,
     amount=int,
     allowed=int,
+)
+_organizations = Batch(
+    """SELECT o.id, o.public_id, o.name, o.kind, o.live_id, o.status, o.plan, o.settings, o.created_at
+       FROM v JOIN organizations o ON o.id = v.id""",
+    id=int,
 )
 _touch = Batch(
     """UPDATE credentials SET last_used_at = v.used_at FROM v
@@ -84,8 +89,7 @@ def organization(tx: Tx, organization_id: int) -> Organization | None:
 
 def organizations(tx: Tx, ids: Sequence[int]) -> dict[int, Organization]:
     """Organizations by id, in one query."""
-    rows = tx.execute(select(organizations_table).where(organizations_table.c.id.in_(list(set(ids)))))
-    return {row.id: _organization(row) for row in rows}
+    return {row[0]: _organization(*row) for row in _organizations(tx, [(id_,) for id_ in set(ids)])}
 
 
 def owner_email(tx: Tx, organization_id: int) -> str | None:
@@ -174,17 +178,27 @@ def use(tx: Tx, amounts: dict[int, tuple[int, int]]) -> set[int]:
     return granted
 
 
-def _organization(row: AnyRow) -> Organization:
+def _organization(
+    organization_id: int,
+    public_id: RowId,
+    name: str,
+    kind: str,
+    live_id: int | None,
+    status: str,
+    plan: str,
+    settings: str | None,
+    created_at: int,
+) -> Organization:
     return Organization(
-        id=row.id,
-        public_id=row.public_id,
-        name=row.name,
-        kind=OrganizationKind(row.kind),
-        live_id=row.live_id,
-        status=OrganizationStatus(row.status),
-        plan=row.plan,
-        settings=Settings.from_json(row.settings),
-        created_at=row.created_at,
+        organization_id,
+        public_id,
+        name,
+        OrganizationKind(kind),
+        live_id,
+        OrganizationStatus(status),
+        plan,
+        Settings.from_json(None if settings is None else json.loads(settings)),
+        created_at,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from postrider.engine.messages.model import Content, Role
 from postrider.kit.ids import RowId
+from postrider.kit.record import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Parts:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Personal:
     """What one recipient's copy has of its own."""
 
@@ -45,7 +46,7 @@ class Personal:
     date_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mail:
     """A composed message, ready to sign and send: header lines without CRLF, the body with CRLF line ends."""
 

@@ -13,6 +13,7 @@ _DROPPED = frozenset(["head", "style", "script", "title", "template", "object", 
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u2060\ufeff]+")
 _SHOWN_LINK = re.compile(r"https?://|mailto:|tel:|\U000f1000", re.IGNORECASE)
+_BODY_END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:https?://|mailto:|tel:)", re.IGNORECASE)
 # How many line ends stand before and after an element at least.
 _BREAKS = {
@@ -27,7 +28,8 @@ def to_text(html: str) -> str:
     """Plain text with LF line ends; template tags stay, for the text is rendered as the HTML is."""
     shielded, pieces = shield(html)
     writer = _Writer()
-    body = LexborHTMLParser(shielded).body
+    # A mark before or after the body would be a comment outside it, where the walk does not come.
+    body = LexborHTMLParser("<body>" + _BODY_END.sub("", shielded)).body
     if body is not None:
         _walk(body, writer)
     return restore_some(writer.text(), pieces)

@@ -10,7 +10,7 @@ from postrider.engine.content.model import Mail, Personal
 from postrider.engine.delivery import classify, dkim
 from postrider.engine.delivery.classify import Category, Classified
 from postrider.engine.delivery.couriers import Courier
-from postrider.engine.delivery.model import Job, Outcome, Verdict, Via
+from postrider.engine.delivery.model import Job, Outcome, Result, Verdict, Via
 from postrider.engine.errors import EngineError
 from postrider.kit import clock
 from postrider.kit.seal import Sealer
@@ -32,11 +32,11 @@ class Workshop:
 Check = Callable[[Job, int], Outcome | None]
 
 
-async def attempt(job: Job, courier: Courier, workshop: Workshop) -> Outcome:
-    """Try once to hand the job's mail over; the Outcome says what came of it."""
+async def attempt(job: Job, courier: Courier, workshop: Workshop) -> Result:
+    """Try once to hand the job's mail over; the outcome says what came of it."""
     started_at, started = clock.now_ms(), time.monotonic()
     outcome = await _attempt(job, courier, workshop, started_at)
-    return replace(outcome, started_at=started_at, duration_ms=int((time.monotonic() - started) * 1000))
+    return Result(job, outcome, started_at, int((time.monotonic() - started) * 1000))
 
 
 async def _attempt(job: Job, courier: Courier, workshop: Workshop, now: int) -> Outcome:

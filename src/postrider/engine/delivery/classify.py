@@ -10,7 +10,7 @@ from importlib import resources
 
 from postrider.engine.delivery.replies import Stage
 
-TEXT_MAX_CHARS = 2_048
+TEXT_MAX_CHARS = 1_000
 SILENCE = "none"
 _RULES_FILE = "classify.toml"
 

@@ -37,7 +37,7 @@ class Dialogue(asyncio.Protocol):
         self._replies: list[Reply] = []
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
-        self._is_paused = self._awaits_room = False
+        self._is_paused = self._awaits_room = self._is_gone = False
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -77,12 +77,13 @@ class Dialogue(asyncio.Protocol):
         peer = self.transport.get_extra_info("peername") if self.transport is not None else None
         return str(peer[0]) if peer else None
 
-    def close(self) -> None:
-        """Disconnect once all that was written is on its way."""
+    async def close(self, seconds: float) -> None:
+        """Disconnect once all that was written is on its way; with TLS that takes the peer's goodbye."""
         if self.lost is None:
             self.lost = "closed"
-        if self.transport is not None:
+        if self.transport is not None and not self._is_gone:
             self.transport.close()
+            await self._wait(UNREAD_REPLIES_MAX + 1, seconds)
 
     def abort(self, reason: str) -> None:
         if self.lost is None:
@@ -106,6 +107,7 @@ class Dialogue(asyncio.Protocol):
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._is_gone = True
         if self.lost is None:
             self.lost = CLOSED if exc is None else f"{CLOSED}: {exc}"
         self._wake()

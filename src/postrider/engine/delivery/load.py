@@ -62,8 +62,9 @@ class Library:
         self._bytes = 0
         self._keys: dict[RowId, Key] = {}
 
-    def known(self) -> frozenset[RowId]:
-        return frozenset(self._contents)
+    def known(self, claimed: Sequence[Claimed]) -> frozenset[RowId]:
+        """The contents of `claimed` that need not be read."""
+        return frozenset([each.content_id for each in claimed if each.content_id in self._contents])
 
     def jobs(self, claimed: Sequence[Claimed], loaded: Loaded) -> list[Job]:
         """The jobs of claimed messages, in order; those whose content the memory lost meanwhile are left out."""

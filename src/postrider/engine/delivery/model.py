@@ -1,6 +1,6 @@
 """A job to attempt, and its outcome: values that cross from the store to the network and back."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from postrider.engine.content.model import Prepared
@@ -8,6 +8,7 @@ from postrider.engine.delivery.classify import Classified
 from postrider.engine.delivery.dkim import Key
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Claimed, Content
+from postrider.kit.record import record
 
 
 class Verdict(StrEnum):
@@ -26,7 +27,7 @@ class Via(StrEnum):
     SIMULATOR = "simulator"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """A claimed message with all an attempt needs; nothing in it reaches the store."""
 
@@ -39,7 +40,7 @@ class Job:
     suppressed: str | None = None  # why its recipient may not be mailed any more
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What an attempt came to."""
 
@@ -55,8 +56,6 @@ class Outcome:
     transcript: tuple[str, ...] = field(default=())
     captured: bytes | None = None  # the mail, where it was kept instead of sent
     aftermath: EventKind | None = None  # what the simulator lets follow a delivery
-    started_at: int = 0
-    duration_ms: int = 0
 
     @property
     def rule(self) -> str | None:
@@ -70,3 +69,13 @@ class Outcome:
     def back_off_s(self) -> int | None:
         """How long the whole site should rest."""
         return self.classified.back_off_s if self.classified else None
+
+
+@record
+class Result:
+    """An attempt that was made: its job, its outcome, and how long it took."""
+
+    job: Job
+    outcome: Outcome
+    started_at: int
+    duration_ms: int

@@ -1,28 +1,22 @@
 """What attempts came to, made durable: attempts, the next try or the end, events, captured mail; one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from postrider.db.database import Tx
 from postrider.engine import journal, messages
 from postrider.engine.delivery import policy, store
-from postrider.engine.delivery.model import Job, Outcome, Verdict
+from postrider.engine.delivery.model import Result, Verdict
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.messages import Attempt, Claimed, Status, queue
 from postrider.kit import clock
 from postrider.kit.ids import RowId
+from postrider.kit.record import record
 
 REPLY_MAX_CHARS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    job: Job
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
+@record
 class _Decided:
     """A result and what follows from it: the next try, or the status it ended with."""
 
@@ -100,8 +94,8 @@ def _attempt(result: Result) -> Attempt:
         organization_id=claimed.organization_id,
         message_id=claimed.id,
         number=claimed.attempts + 1,
-        started_at=outcome.started_at,
-        duration_ms=outcome.duration_ms,
+        started_at=result.started_at,
+        duration_ms=result.duration_ms,
         outcome=outcome.verdict.value,
         via=outcome.via.value,
         host=outcome.host,

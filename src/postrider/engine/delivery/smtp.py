@@ -135,7 +135,7 @@ class Connection:
         """QUIT, wait a moment for its answer, and disconnect."""
         self._dialogue.write(b"QUIT\r\n")
         await self._dialogue.hear(1, self._timeouts.quit)
-        self._dialogue.close()
+        await self._dialogue.close(self._timeouts.quit)
 
     def abort(self) -> None:
         """Disconnect at once, whatever is under way."""
@@ -198,7 +198,8 @@ class Connection:
             refused = self._failure(Stage.STARTTLS, None, "4.7.10", "STARTTLS is required but not offered")
         if refused is None:
             failure = await self._shake_hands(context) or await self._introduce(hostname)
-            self._remember(context)
+            if failure is None:
+                self._remember(context)
             return failure
         return refused if tls is Tls.REQUIRED or not self.is_open else None
 

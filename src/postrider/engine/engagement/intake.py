@@ -1,13 +1,14 @@
 """Takes hits in: a pixel or a redirect is answered at once, its row follows with the next write, 50 ms later at most."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from postrider.db.database import Database, Unavailable
 from postrider.engine.engagement import store
 from postrider.kit import clock
 from postrider.kit.ids import RowId, new_id
+from postrider.kit.record import record
 
 FLUSH_S = 0.02
 WAITING_MAX = 50_000
@@ -20,7 +21,7 @@ class HitKind(IntEnum):
     CLICK = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hit:
     organization_id: int
     message_id: RowId

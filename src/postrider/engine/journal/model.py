@@ -1,10 +1,11 @@
 """The one Event, and the closed list of what can happen."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any
 
 from postrider.kit.ids import RowId, new_id
+from postrider.kit.record import record
 
 
 class EventKind(IntEnum):
@@ -46,7 +47,7 @@ class EventKind(IntEnum):
     CUSTOM = 70
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """Something that happened, at `at` (ms). `source_id` makes a repeat a no-op; `data` is small JSON."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from postrider.db.database import AnyRow, Tx
+from postrider.db.database import Tx
 from postrider.db.portable import Batch, insert_batch
 from postrider.engine.journal.model import Event, EventKind
 from postrider.engine.journal.tables import event_tail, events, parked_events, tail_shards
@@ -70,23 +70,20 @@ def release_shards(tx: Tx, owners: Sequence[str]) -> None:
 
 def read_tail(tx: Tx, shards: Sequence[int], limit: int) -> list[tuple[int, Event]]:
     """The oldest events of the first shards that have any, with their shard."""
+    mark = "%s" if tx.dialect.name == "postgresql" else "?"
+    statement = _READ_TAIL.format(mark)
     found: list[tuple[int, Event]] = []
     for shard in shards:
-        rows = tx.execute(
-            select(event_tail.c.shard, *events.c)
-            .join(
-                events,
-                (events.c.organization_id == event_tail.c.organization_id)
-                & (events.c.id == event_tail.c.event_id),
-            )
-            .where(event_tail.c.shard == shard)
-            .order_by(event_tail.c.event_id)
-            .limit(limit - len(found))
-        )
-        found.extend((row.shard, _event(row)) for row in rows)
+        rows = tx.exec_driver_sql(statement, (shard, limit - len(found)))
+        found.extend((shard, _event_of(*row)) for row in rows)
         if len(found) >= limit:
             break
     return found
+
+
+_READ_TAIL = f"""SELECT {", ".join(f"e.{name}" for name in _COLUMNS)} FROM event_tail t
+    JOIN events e ON e.organization_id = t.organization_id AND e.id = t.event_id
+    WHERE t.shard = {{0}} ORDER BY t.event_id LIMIT {{0}}"""  # noqa: S608
 
 
 def delete_tail(tx: Tx, rows: Sequence[tuple[int, RowId]]) -> None:
@@ -119,12 +116,12 @@ def parked_count(tx: Tx) -> int:
 def of_messages(tx: Tx, organization_id: int, message_ids: Sequence[RowId]) -> list[Event]:
     """All events of some messages, oldest first, TIMELINE_MAX at most."""
     rows = tx.execute(
-        select(events)
+        select(*(events.c[name] for name in _COLUMNS))
         .where(events.c.organization_id == organization_id, events.c.message_id.in_(list(message_ids)))
         .order_by(events.c.at, events.c.id)
         .limit(TIMELINE_MAX)
     )
-    return [_event(row) for row in rows]
+    return [Event(row[0], _KIND[row[2]], row[3], row[4], row[5], row[6], row[7], row[8], row[1]) for row in rows]
 
 
 def _row(event: Event) -> tuple[Any, ...]:
@@ -134,15 +131,22 @@ def _row(event: Event) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _event(row: AnyRow) -> Event:
+def _event_of(
+    organization_id: int,
+    event_id: RowId,
+    kind: int,
+    at: int,
+    message_id: RowId | None,
+    contact_id: RowId | None,
+    campaign_id: RowId | None,
+    data: str | None,
+    source_id: str | None,
+) -> Event:
+    """A row of _COLUMNS, its JSON still text."""
+    facts = None if data is None else json.loads(data)
     return Event(
-        organization_id=row.organization_id,
-        kind=EventKind(row.kind),
-        at=row.at,
-        message_id=row.message_id,
-        contact_id=row.contact_id,
-        campaign_id=row.campaign_id,
-        data=row.data,
-        source_id=row.source_id,
-        id=row.id,
+        organization_id, _KIND[kind], at, message_id, contact_id, campaign_id, facts, source_id, event_id
     )
+
+
+_KIND = {int(kind): kind for kind in EventKind}

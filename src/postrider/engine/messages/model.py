@@ -5,6 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from postrider.kit.ids import RowId
+from postrider.kit.record import record
 
 
 class Stream(IntEnum):
@@ -51,7 +52,7 @@ class AttachmentRef:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Content:
     """All that is equal for every recipient of one acceptance."""
 
@@ -77,7 +78,7 @@ class Content:
     metadata: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claimed:
     """A message a worker holds: all that an attempt needs beside its content."""
 
@@ -97,7 +98,7 @@ class Claimed:
     attempts: int  # before this one
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """One try to hand a message over, as it is kept."""
 

@@ -1,7 +1,6 @@
 """The SQL of contents, messages and attempts: written for whole batches, read one organization at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -23,12 +22,13 @@ from postrider.engine.messages.tables import attachments, attempts, content_bodi
 from postrider.engine.messages.tables import contents as contents_table
 from postrider.kit import json
 from postrider.kit.ids import RowId
+from postrider.kit.record import record
 
 GROUP_MAX = 1_000  # messages of one request
 ATTEMPTS_MAX = 50
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewMessage:
     """A message as submit makes it."""
 
@@ -44,14 +44,13 @@ class NewMessage:
     stream: Stream
     declared_stream: Stream
     domain_id: RowId | None
-    lane_id: int
     created_at: int
     due_at: int | None
     is_test: bool
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """Whom a message is for, and for which sending domain."""
 
@@ -120,16 +119,17 @@ def insert_attachments(tx: Tx, new: Sequence[tuple[int, bytes, bytes, int]]) -> 
     _insert_attachments(tx, new)
 
 
-def insert_messages(tx: Tx, new: Sequence[NewMessage]) -> None:
+def insert_messages(tx: Tx, new: Sequence[NewMessage], lane_ids: Sequence[int]) -> None:
+    """Messages with the lane of each."""
     _insert_messages(
         tx,
         [
             (
                 m.organization_id, m.id, m.group_id, m.content_id, m.campaign_id, m.recipient, m.address_key,
                 int(m.role), None if m.vars is None else json.dumps(m.vars), int(m.stream),
-                int(m.declared_stream), m.domain_id, m.lane_id, m.created_at, m.due_at, int(m.status), int(m.is_test),
+                int(m.declared_stream), m.domain_id, lane_id, m.created_at, m.due_at, int(m.status), int(m.is_test),
             )
-            for m in new
+            for m, lane_id in zip(new, lane_ids, strict=True)
         ],
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ from postrider.engine.sending.store import PURGE_AT_ONCE, purge_keys
 from postrider.engine.sending.submit import submit
 
 __all__ = [
-    "Accepted",
     "PURGE_AT_ONCE",
+    "Accepted",
     "BulkCommand",
     "BulkReceipt",
     "Receipt",

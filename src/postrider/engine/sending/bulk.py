@@ -4,7 +4,7 @@ The answer is given when content, recipients and job are on disk; quota is count
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from postrider.db.database import Tx
@@ -124,43 +124,34 @@ def expand_page(tx: Tx, job: Job, routes: Routes) -> int:
     facts = job.facts
     now = clock.now_ms()
     rows = json.loads(jobs.page_body(tx, job))
-    template = NewMessage(
-        organization_id=job.organization_id,
-        id=b"",
-        group_id=b"",
-        content_id=bytes.fromhex(facts["content_id"]),
-        campaign_id=bytes.fromhex(facts["campaign_id"]),
-        recipient="",
-        address_key="",
-        role=Role.TO,
-        vars=None,
-        stream=Stream(facts["stream"]),
-        declared_stream=Stream(facts["stream"]),
-        domain_id=bytes.fromhex(facts["domain_id"]) if facts["domain_id"] else None,
-        lane_id=0,
-        created_at=now,
-        due_at=now,
-        is_test=False,
-        status=Status.QUEUED,
-    )
+    stream = Stream(facts["stream"])
+    content_id, campaign_id = bytes.fromhex(facts["content_id"]), bytes.fromhex(facts["campaign_id"])
+    domain_id = bytes.fromhex(facts["domain_id"]) if facts["domain_id"] else None
+
+    def message(recipient: str, address_key: str, values: dict[str, Any] | None, is_free: bool) -> NewMessage:
+        message_id = new_id()
+        return NewMessage(
+            organization_id=job.organization_id,
+            id=message_id,
+            group_id=message_id,  # every copy is a mail of its own
+            content_id=content_id,
+            campaign_id=campaign_id,
+            recipient=recipient,
+            address_key=address_key,
+            role=Role.TO,
+            vars=values,
+            stream=stream,
+            declared_stream=stream,
+            domain_id=domain_id,
+            created_at=now,
+            due_at=now if is_free else None,
+            is_test=False,
+            status=Status.QUEUED if is_free else Status.SUPPRESSED,
+        )
+
     sandboxes = {job.organization_id} if facts["is_sandbox"] else set()
-    enqueue(tx, [_message(template, row) for row in rows], routes, sandboxes=sandboxes)
+    enqueue(tx, [message(*row) for row in rows], routes, sandboxes=sandboxes)
     return len(rows)
-
-
-def _message(template: NewMessage, row: Sequence[Any]) -> NewMessage:
-    recipient, address_key, values, is_free = row
-    message_id = new_id()
-    return replace(
-        template,
-        id=message_id,
-        group_id=message_id,  # every copy is a mail of its own
-        recipient=recipient,
-        address_key=address_key,
-        vars=values,
-        due_at=template.due_at if is_free else None,
-        status=Status.QUEUED if is_free else Status.SUPPRESSED,
-    )
 
 
 def _pages(checked: CheckedBulk) -> list[bytes]:

@@ -1,6 +1,6 @@
 """What a door hands in, and what it gets back."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from postrider.engine.content.model import Attachment
@@ -9,11 +9,12 @@ from postrider.engine.messages import AttachmentRef, ContentKind, Role, Stream
 from postrider.engine.principal import Principal
 from postrider.kit.address import Mailbox
 from postrider.kit.ids import RowId, new_id
+from postrider.kit.record import record
 
 RECIPIENTS_MAX = 1_000  # of one request; more is bulk
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendCommand:
     """One mail to a few recipients, as parts. None for a flag: as the domain, then the organization has it."""
 
@@ -37,14 +38,14 @@ class SendCommand:
     send_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recipient:
     address: str
     address_key: str
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prepared:
     """A content ready to be kept: all the work that needs no store is done."""
 
@@ -64,7 +65,7 @@ class Prepared:
     stream: Stream
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Submission:
     """A prepared content, who sends it, to whom; with an idempotency key, its fingerprint makes repeats known."""
 
@@ -77,19 +78,19 @@ class Submission:
     group_id: RowId = field(default_factory=new_id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted:
     address: str
     message_id: RowId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused:
     address: str
     error: EngineError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receipt:
     """What was taken: the group's id, and each recipient in the order given."""
 

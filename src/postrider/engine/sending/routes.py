@@ -17,7 +17,11 @@ class Routes:
     """Site names: `capture`, `simulator`, `relay`, or `mx:` and the recipient's domain until its MX set is known."""
 
     delivery: Delivery
-    site_connections: int = 20
+    site_connections: int = 20  # to a stranger's servers
+    relay_connections: int = 40  # to our own relay; capture and simulator alike
+
+    def connections_of(self, site: str) -> int:
+        return self.site_connections if site.startswith("mx:") else self.relay_connections
 
     def site_of(self, domain: str, *, is_sandbox: bool) -> str:
         if domain == SIMULATOR_DOMAIN:

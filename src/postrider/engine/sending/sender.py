@@ -22,7 +22,7 @@ class Sender:
         self._routes = routes
         self._on_accepted = on_accepted
         self._gate: Gate[Submission, Receipt | EngineError] = Gate(
-            self._run, max_items=GATE_MAX, max_waiting=WAITING_MAX, max_running=1 if db.is_sqlite else 2
+            self._run, max_items=GATE_MAX, max_waiting=WAITING_MAX, max_running=2
         )
 
     async def send(self, submission: Submission) -> Receipt:

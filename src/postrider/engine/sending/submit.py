@@ -204,14 +204,14 @@ def enqueue(tx: Tx, new: list[NewMessage], routes: Routes, *, sandboxes: set[int
         )
         for m in new
     ]
-    lanes = queue.add_lanes(tx, places, routes.site_connections)
-    placed = [replace(m, lane_id=lanes[place].id) for m, place in zip(new, places, strict=True)]
-    messages.insert_messages(tx, placed)
-    journal.record(tx, [_event(m) for m in placed])
+    lanes = queue.add_lanes(tx, places, routes.connections_of)
+    lane_ids = [lanes[place].id for place in places]
+    messages.insert_messages(tx, new, lane_ids)
+    journal.record(tx, [_event(m) for m in new])
     due: dict[int, int] = {}
-    for m in placed:
+    for m, lane_id in zip(new, lane_ids, strict=True):
         if m.due_at is not None:
-            due[m.lane_id] = min(m.due_at, due.get(m.lane_id, queue.FAR))
+            due[lane_id] = min(m.due_at, due.get(lane_id, queue.FAR))
     queue.wake(tx, due)
 
 
@@ -284,7 +284,6 @@ def messages_of(draft: Draft, recipients: Sequence[Recipient], status: Status) -
             stream=prepared.stream,
             declared_stream=prepared.stream,
             domain_id=draft.domain.id if draft.domain else None,
-            lane_id=0,
             created_at=draft.now,
             due_at=due_at,
             is_test=False,

@@ -13,7 +13,9 @@ from selectolax.lexbor import LexborHTMLParser
 INLINED_MAX_BYTES = 10 * 1024 * 1024
 LINK_TEXT_MAX_CHARS = 200
 _ACTIVE = "script, noscript, base, meta[http-equiv], iframe, frame, object, embed, applet, link"
-_REMOTE = re.compile(r"(?i)(?:src|background|srcset|poster)\s*=\s*[\"']?\s*(?:https?:)?//|url\(\s*[\"']?\s*(?:https?:)?//")
+_REMOTE = re.compile(
+    r"(?i)(?:(?:src|background|srcset|poster)\s*=|url\()\s*[\"']?\s*(?:https?:)?//",
+)
 _CID = re.compile(r"(?i)cid:([^\"')\s>]+)")
 _IMAGE_TYPE = re.compile(r"image/(?:png|jpe?g|gif|webp|svg\+xml|bmp|avif|x-icon)")
 
@@ -33,7 +35,7 @@ class Image:
 
 
 def frame_of(html: str, images: Mapping[str, Image]) -> str:
-    """The document for the frame; `images` by Content-ID stand in it as data URIs, INLINED_MAX_BYTES at most."""
+    """The frame's document; `images` by Content-ID stand in it as data URIs, INLINED_MAX_BYTES at most."""
     tree = LexborHTMLParser(html)
     for node in tree.css(_ACTIVE):
         node.decompose()

@@ -1,7 +1,6 @@
 """A mail's bytes as what people look at: headers, text, HTML, attachments, links. Pure.
 
-Refuses to fail: of broken mail it shows what can be read, and says what could not. Limits are named and their passing
-is told.
+Refuses to fail: of broken mail it shows what can be read, and says what could not and what was cut.
 """
 
 import re
@@ -24,12 +23,19 @@ FAULTS = (RecursionError, ValueError, LookupError, TypeError, AttributeError, As
 _URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f/\\]+")
+_NO_CHARSETS = {
+    "idna",
+    "punycode",
+    "unicode-escape",
+    "raw-unicode-escape",
+    "undefined",
+}  # though Python has them
 _TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A leaf of the MIME tree that is not shown as the mail's text or HTML; `number` names it in addresses."""
+    """A leaf of the MIME tree not shown as the mail's text or HTML; `number` names it in addresses."""
 
     number: int
     filename: str
@@ -104,7 +110,7 @@ def _part(number: int, leaf: Message) -> Part:
         number=number,
         filename=_filename(name) if name else f"part-{number}{extension}",
         content_type=kind if _TYPE.fullmatch(kind) else "application/octet-stream",
-        content_id=str(content_id).strip().strip("<>") if content_id else None,
+        content_id=_clean(str(content_id)).strip().strip("<>") if content_id else None,
         is_inline=leaf.get_content_disposition() != "attachment" and content_id is not None,
         body=_body(leaf),
     )
@@ -121,9 +127,11 @@ def _body(leaf: Message) -> bytes:
 def _text(leaf: Message) -> str:
     body = _body(leaf)
     charset = leaf.get_content_charset() or "utf-8"
+    if charset.replace("_", "-") in _NO_CHARSETS:
+        charset = "utf-8"
     try:
-        return body.decode(charset, "replace")
-    except (LookupError, ValueError):  # a charset nobody knows, or one that is no charset
+        return _clean(body.decode(charset, "replace"))
+    except (LookupError, ValueError):  # a charset nobody knows
         return body.decode("utf-8", "replace")
 
 
@@ -141,18 +149,24 @@ def _headers(message: Message) -> list[tuple[str, str]]:
 def _plain_headers(raw: bytes) -> list[tuple[str, str]]:
     head = _FOLD.sub("", raw[:TEXT_MAX_CHARS].partition(b"\r\n\r\n")[0].decode("utf-8", "replace"))
     fields = [line.partition(":") for line in head.splitlines()[:HEADERS_MAX]]
-    return [(name, decode_words(value.strip())) for name, colon, value in fields if colon]
+    return [(name, _clean(decode_words(value.strip()))) for name, colon, value in fields if colon]
 
 
 def _shown(value: str) -> str:
     """Unfolded, bytes read as UTF-8, encoded words decoded."""
     value = _FOLD.sub("", value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return decode_words(value.strip()).encode("utf-8", "replace").decode()
+    return _clean(decode_words(value.strip()))
 
 
 def _filename(name: str) -> str:
-    readable = name.encode("utf-8", "replace").decode()
-    return _UNFIT.sub("_", decode_words(readable)).strip(". ")[:FILENAME_MAX_CHARS] or "attachment"
+    return (
+        _UNFIT.sub("_", _clean(decode_words(_clean(name)))).strip(". ")[:FILENAME_MAX_CHARS] or "attachment"
+    )
+
+
+def _clean(text: str) -> str:
+    """Without the halves of characters that are no text (surrogates): JSON cannot carry them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _links(text: str | None, html: str | None) -> list[Link]:

@@ -1,5 +1,7 @@
 """Invitations, read back by icalendar's parser."""
 
+from typing import Any
+
 import icalendar
 import pytest
 
@@ -18,7 +20,7 @@ INVITE = {
 }
 
 
-def event(**given: object) -> tuple[icalendar.Calendar, icalendar.Event]:
+def event(**given: object) -> tuple[Any, Any]:
     text = make_calendar({**INVITE, **given})
     assert text.count("\n") == text.count("\r\n")
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))

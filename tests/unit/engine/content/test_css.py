@@ -14,16 +14,15 @@ def test_rules_are_inlined_and_media_queries_stay() -> None:
 
 
 def test_template_tags_survive_in_tables_and_attributes() -> None:
-    body = '<table>{% for i in l %}<tr><td>{% if i > 1 %}<p>{{ i | default: "a" }}</p>{% endif %}</td></tr>{% endfor %}</table>'
-    body += "<a href='{{ u | default: \"x\" }}'>u</a>"
+    body = "<table>{% for i in l %}<tr><td>{% if i > 1 %}<p>{{ i | default: 'a' }}</p>{% endif %}</td></tr>"
+    body += "{% endfor %}</table><a href='{{ u | default: \"x\" }}'>u</a>"
     out = css.inline(STYLED + body)
     assert "{% if i > 1 %}" in out
     assert "<table>{% for i in l %}<tbody><tr>" in out
     assert '{{ u | default: "x" }}' in out
     assert "color: red" in out
-    assert (
-        render.compile(out, render.Escape.HTML).render({"l": [1, 2]}).count("<tr>") == 2 or "<tbody>" in out
-    )
+    rendered = render.compile(out, render.Escape.HTML).render({"l": [1, 2, 3]})
+    assert rendered.count('<p style="color: red;">') == 2
 
 
 def test_conditional_comments_keep_their_form() -> None:

@@ -19,8 +19,13 @@ URLS = st.sampled_from(
         "#top",
         "cid:1",
         "/rel",
+        "tel:+1",
+        "{{unsubscribe}}",
+        "https://d.test/{{ a | default: 'b' }}",
+        "javascript:x()",
+        "",
+        "//e.test",
     ]
-    + ["tel:+1", "{{unsubscribe}}", "https://d.test/{{ a | default: 'b' }}", "javascript:x()", "", "//e.test"]
 )
 TAGS = st.builds(
     "<{}{}{}={}{}{}>".format,
@@ -37,8 +42,6 @@ MARKUP = st.sampled_from(
         "<![if !mso]>",
         "<![endif]>",
         "<!--[if mso]><a href=http://no.test><![endif]-->",
-    ]
-    + [
         "<script>'<a href=\"http://no.test\">'</script>",
         "<style>a{}</style>",
         "</body>",
@@ -46,15 +49,11 @@ MARKUP = st.sampled_from(
         "<br/>",
         "é & <",
         "</a>",
-    ]
-    + [
         "<a href='https://s.test'>",
         "<a href=https://u.test/p>",
         "<img alt=\"<a href='http://no.test'>\">",
         "<!---->",
         "<!-->",
-    ]
-    + [
         "<title><a href='http://no.test'></title>",
         "<a data-no-track href='http://no.test'>",
         "<a>",
@@ -62,8 +61,6 @@ MARKUP = st.sampled_from(
         ">",
         '"',
         "'",
-    ]
-    + [
         "<a href=https://v.test clicktracking=off>",
         "{{ x }}",
         "{% if a < b %}",
@@ -84,15 +81,14 @@ def test_only_href_values_and_the_pixel_differ_from_the_input(html: str, pixel: 
         rebuilt, at = rebuilt + segment, at + len(segment)
         if slot is None or slot == links.AT_PIXEL:
             continue
-        following = spliced.segments[spliced.segments.index(segment) + 1] if html else ""
-        raw = _raw_value(html, at, following)
+        raw = _raw_value(html, at)
         assert entities.unescape(raw).strip() == spliced.links[slot]
         rebuilt, at = rebuilt + raw, at + len(raw)
     assert (rebuilt, at) == (html, len(html))
     assert spliced.slots.count(links.AT_PIXEL) == pixel
 
 
-def _raw_value(html: str, at: int, following: str) -> str:
+def _raw_value(html: str, at: int) -> str:
     """A tracked value ends where its quote, or without one a space or bracket, comes."""
     quote = html[at - 1]
     ends = quote if quote in "\"'" else " \n\t>"
@@ -189,8 +185,18 @@ def test_links_past_the_limit_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     "html",
-    ["<a " * 200_000, '<a href="' * 100_000, "<!--" * 200_000, "<a x='" * 100_000, "<style>" * 100_000]
-    + ["<a {{" * 100_000, "<a {%" * 100_000, "<" * 500_000, "<script " * 100_000, "<a" + " x" * 300_000],
+    [
+        "<a " * 200_000,
+        '<a href="' * 100_000,
+        "<!--" * 200_000,
+        "<a x='" * 100_000,
+        "<style>" * 100_000,
+        "<a {{" * 100_000,
+        "<a {%" * 100_000,
+        "<" * 500_000,
+        "<script " * 100_000,
+        "<a" + " x" * 300_000,
+    ],
 )
 def test_hostile_html_is_read_in_linear_time(html: str) -> None:
     started = time.perf_counter()
@@ -204,8 +210,8 @@ def test_hostile_html_is_read_in_linear_time(html: str) -> None:
         ("https://a.test/?x=1&y=%20z#f", None, "https://a.test/?x=1&y=%20z#f"),
         (
             "https://a.test/{{ name }}?q={{ q }}",
-            {"name": "Ann B", "q": "ü\r\n"},
-            "https://a.test/Ann%20B?q=%C3%BC%0D%0A",
+            {"name": "Ann B", "q": "ü\r\nX: y"},
+            "https://a.test/Ann%20B?q=%C3%BC%0D%0AX:%20y",
         ),
         ("{{ url }}", {"url": "https://b.test"}, "https://b.test"),
         ("{{ url }}", {"url": "javascript:alert(1)"}, None),

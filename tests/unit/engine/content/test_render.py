@@ -1,6 +1,8 @@
 """Templates: segments render as Liquid does, faults have a place, and limits end every rendering."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -159,3 +161,29 @@ def test_filters_still_filter() -> None:
     source += " {{ d | date: '%Y' }}"
     variables = {"n": 2, "l": ["x", "y"], "s": "banana", "d": "2024-05-01"}
     assert render.compile(source, Escape.NONE).render(variables) == "7 x-y BBNBNB 2024"
+
+
+FILTERS = sorted(sandbox.make_environment(autoescape=True).filters)
+ARGUMENTS = st.sampled_from(
+    ["", ": a", ": b", ": a, b", ": '%s'", ": 99999999999999", ": -1.5", ": 'n'", ": b, a"]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(FILTERS), ARGUMENTS, VALUES, VALUES, st.sampled_from(Escape))
+def test_every_filter_renders_or_faults(
+    name: str, arguments: str, one: object, two: object, escape: Escape
+) -> None:
+    template = render.compile(
+        f"{{{{ a | {name}{arguments} | {name} }}}}{{% if a < b %}}x{{% endif %}}", escape
+    )
+    with suppress(TemplateFault):
+        assert isinstance(template.render({"a": one, "b": two}), str)
+
+
+def test_a_shared_template_renders_from_several_threads() -> None:
+    template = render.compile("{% for i in items %}{{ i }},{% endfor %}", Escape.HTML)
+    items = list(range(200))
+    expected = ",".join(map(str, items)) + ","
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: template.render({"items": items}), range(50))) == {expected}

@@ -41,9 +41,8 @@ def test_template_tags_stay_where_they_stood() -> None:
     html = '<table>{% for i in items %}<tr><td>{{ i | default: "a > b" }}</td></tr>{% endfor %}</table>'
     html += '<a href="{{unsubscribe}}">Unsubscribe</a>'
     template = render.compile(to_text(html), render.Escape.NONE)
-    assert template.render({"items": ["x & y", "z"], "unsubscribe": "https://u.test"}).split() == (
-        "x & y z Unsubscribe (https://u.test)".split()
-    )
+    rendered = template.render({"items": ["x & y", "z"], "unsubscribe": "https://u.test"})
+    assert " ".join(rendered.split()) == "x & y z Unsubscribe (https://u.test)"
 
 
 def test_lines_stay_short_enough_to_send() -> None:

@@ -71,7 +71,8 @@ def test_only_the_parts_that_need_it_are_encoded() -> None:
     found = _read(_converted(mail))
     alternative, image = found.iter_parts()
     plain, html = alternative.iter_parts()
-    assert isinstance(plain, EmailMessage) and isinstance(image, EmailMessage)
+    assert isinstance(plain, EmailMessage)
+    assert isinstance(image, EmailMessage)
     assert plain["Content-Transfer-Encoding"] == "quoted-printable"
     assert plain.get_content().splitlines() == TEXT.splitlines()
     assert html["Content-Transfer-Encoding"] == "7bit"

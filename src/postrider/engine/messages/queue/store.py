@@ -4,7 +4,7 @@ A lane's and a site's `next_due` say when to look again. Whoever adds mail lower
 them, holding the row against those who add (`lock_rows`), so that no mail is ever left behind a raised time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from postrider.engine.messages.queue.rules import portions, share
 from postrider.engine.messages.tables import lanes, messages, sites
 from postrider.kit import clock, json
 from postrider.kit.ids import RowId
+from postrider.kit.record import record
 
 FAR = 2**53  # nothing is due
 LANES_AT_ONCE = 200  # of one stream, in one claim
@@ -40,7 +41,7 @@ class Lane:
     site_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settled:
     """What became of a claimed message: `due_at` for the next try, None where it ended."""
 
@@ -144,13 +145,14 @@ _reopen = Batch(
 )
 
 
-def add_lanes(tx: Tx, places: Iterable[Place], max_connections: int) -> dict[Place, Lane]:
-    """The lane of each place, made where there is none; a new site gets `max_connections`."""
+def add_lanes(tx: Tx, places: Iterable[Place], connections_of: Callable[[str], int]) -> dict[Place, Lane]:
+    """The lane of each place, made where there is none; a new site's connections are asked for by its name."""
     wanted = set(places)
     found = _lanes(tx, wanted)
     missing = sorted(wanted - found.keys())
     if missing:
-        _add_sites(tx, [(name, max_connections, FAR) for name in sorted({place[2] for place in missing})])
+        names = sorted({place[2] for place in missing})
+        _add_sites(tx, [(name, connections_of(name), FAR) for name in names])
         _add_lanes(
             tx, [(organization_id, int(stream), name, FAR) for organization_id, stream, name in missing]
         )

@@ -1,0 +1,88 @@
+"""What every HTTP surface does alike with refusals: tables of answers, a body's faults as one Invalid."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from postrider.engine.errors import EngineError, Invalid
+from postrider.kit import json
+
+FAULTS_MAX = 100  # of one body that are told
+
+
+class Said(NamedTuple):
+    """How a surface says an engine error: HTTP status and its own code."""
+
+    status: int
+    code: str
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a request: a dotted path, and a sentence for people."""
+
+    field: str
+    message: str
+
+
+ErrorTable = Mapping[type[EngineError], Said]
+
+
+class Refused(Exception):
+    """An answer of one surface alone: no engine error says it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.said = Said(status, code)
+        self.message = message
+        super().__init__(message)
+
+
+def invalid(faults: list[Fault]) -> Invalid:
+    """All faults of a request as one error."""
+    field, message = faults[0]
+    return Invalid(field=field, message=message, faults=faults[:FAULTS_MAX])
+
+
+def invalid_body(error: ValidationError) -> Invalid:
+    """A body that its model refused, with everything that is wrong in it."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return invalid(
+        [Fault(".".join(map(str, each["loc"])) or "body", each["msg"]) for each in found[:FAULTS_MAX]]
+    )
+
+
+def faults_of(error: EngineError) -> list[Fault]:
+    """What an Invalid or a TemplateFault found, one fault each; none for other errors."""
+    facts = error.facts
+    if "message" not in facts:
+        return []
+    if "faults" not in facts:
+        return [Fault(str(facts.get("field", "")), str(facts["message"]))]
+    return [_fault(found) for found in facts["faults"]]
+
+
+def refuse_nul(raw: bytes) -> None:
+    """Raises Invalid where a text of the JSON holds U+0000, which not every store can keep."""
+    if b"\\u0000" in raw:
+        found = [Fault(path or "body", "NUL is not allowed") for path in _with_nul(json.loads(raw), "")]
+        if found:
+            raise invalid(found)
+
+
+def _fault(found: Any) -> Fault:
+    return found if isinstance(found, Fault) else Fault(str(found.get("field", "")), str(found["message"]))
+
+
+def _with_nul(value: Any, path: str) -> list[str]:
+    match value:
+        case str():
+            return [path] if "\0" in value else []
+        case dict():
+            items = value.items()
+            keys = [path for key in value if "\0" in key]
+        case list():
+            items = enumerate(value)
+            keys = []
+        case _:
+            return []
+    return keys + [found for key, item in items for found in _with_nul(item, f"{path}.{key}".lstrip("."))]

@@ -1,0 +1,49 @@
+"""The surface as the composition root mounts it: all its operations, its keys, a line of curl that works."""
+
+from starlette.applications import Starlette
+
+from postrider.kit import json
+from postrider.surfaces.common.openapi import docs_routes
+from postrider.surfaces.common.operations import Manner, Operation, make_app
+from postrider.surfaces.common.services import Services, Surface
+from postrider.surfaces.mailerlogic import auth, credentials, domains, errors, events, sending
+from postrider.surfaces.mailerlogic.keys import KEYS
+from postrider.surfaces.mailerlogic.limits import Allowance
+
+OPERATIONS: tuple[Operation, ...] = (
+    *sending.OPERATIONS,
+    *events.OPERATIONS,
+    *credentials.OPERATIONS,
+    *domains.OPERATIONS,
+)
+
+
+def make(services: Services) -> Starlette:
+    manner = Manner(
+        name=auth.LABEL,
+        title="MailerLogic API on Postrider",
+        version="1.0.0",
+        authenticate=auth.authenticate,
+        refuse=errors.refuse,
+        fail=errors.fail,
+        finish=Allowance().stamp,
+        security=auth.SECURITY,
+    )
+    return make_app(services, manner, OPERATIONS, extra=docs_routes(manner, OPERATIONS))
+
+
+def curl(base_url: str, key: str, domain: str) -> str:
+    """One line that sends a mail as it is pasted."""
+    mail = {
+        "from": f"hello@{domain}",
+        "to": "you@example.com",
+        "subject": "It works",
+        "html": "<h1>It works</h1>",
+    }
+    return (
+        f"curl -sS {base_url}/mailerlogic/api/v1/send -H 'X-API-Key: {key}' "
+        f"-H 'Content-Type: application/json' -d '{json.dumps(mail)}'"
+    )
+
+
+SURFACE = Surface(name="mailerlogic", make=make, keys=KEYS, hosts=("mailerlogic.localhost",), curl=curl)

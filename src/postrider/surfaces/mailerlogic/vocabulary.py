@@ -1,0 +1,61 @@
+"""This dialect's words for what the engine knows: total maps; None where it has no word and says nothing."""
+
+from postrider.engine.domains import DomainStatus
+from postrider.engine.domains.model import Purpose
+from postrider.engine.journal import EventKind
+from postrider.engine.messages import Status, Stream
+
+STREAMS = {
+    "transactional": Stream.TRANSACTIONAL,
+    "broadcast": Stream.BROADCAST,
+    "shared": Stream.SHARED,
+}
+
+STATUSES = {
+    Status.QUEUED: "queued",
+    Status.DEFERRED: "queued",
+    Status.DELIVERED: "delivered",
+    Status.BOUNCED: "bounced",
+    Status.FAILED: "failed",
+    Status.SUPPRESSED: "failed",
+    Status.CANCELLED: "failed",
+}
+
+_UNSAID = (
+    EventKind.DEFERRED, EventKind.RECLASSIFIED, EventKind.CONTACT_CREATED, EventKind.CONTACT_UPDATED,
+    EventKind.CONTACT_DELETED, EventKind.CONTACT_SUBSCRIBED, EventKind.CAMPAIGN_CREATED,
+    EventKind.CAMPAIGN_SCHEDULED, EventKind.CAMPAIGN_STARTED, EventKind.CAMPAIGN_PAUSED,
+    EventKind.CAMPAIGN_RESUMED, EventKind.CAMPAIGN_FINISHED, EventKind.CAMPAIGN_CANCELLED,
+    EventKind.ORGANIZATION_CREATED, EventKind.USER_INVITED, EventKind.USER_JOINED, EventKind.DOMAIN_VERIFIED,
+    EventKind.DOMAIN_FAILED, EventKind.AUTOMATION_ENROLLED, EventKind.AUTOMATION_COMPLETED,
+    EventKind.GOAL_CONVERTED, EventKind.REVENUE_RECORDED, EventKind.CUSTOM,
+)  # fmt: skip
+EVENTS: dict[EventKind, str | None] = {
+    **dict.fromkeys(_UNSAID),
+    EventKind.ACCEPTED: "queued",
+    EventKind.SENT: "sent",
+    EventKind.DELIVERED: "delivered",
+    EventKind.BOUNCED: "bounced",
+    EventKind.FAILED: "failed",
+    EventKind.SUPPRESSED: "failed",
+    EventKind.CANCELLED: "failed",
+    EventKind.OPENED: "opened",
+    EventKind.CLICKED: "clicked",
+    EventKind.COMPLAINED: "complained",
+    EventKind.UNSUBSCRIBED: "unsubscribed",
+}
+
+DOMAIN_STATUSES = {
+    DomainStatus.PENDING: "pending",
+    DomainStatus.VERIFIED: "verified",
+    DomainStatus.FAILED: "failed",
+}
+
+# The records of a domain here are TXT: a return path of one's own, a CNAME, is told elsewhere.
+PURPOSES: dict[Purpose, str | None] = {
+    Purpose.VERIFICATION: "verification",
+    Purpose.SPF: "spf",
+    Purpose.DKIM: "dkim",
+    Purpose.DMARC: "dmarc",
+    Purpose.RETURN_PATH: None,
+}
