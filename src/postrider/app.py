@@ -5,7 +5,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Mount, Route
 
 from postrider.db import lease, migrate
-from postrider.db.database import Database, Unavailable
+from postrider.db.database import Database, Tx, Unavailable
+from postrider.db.notices import Listener
 from postrider.engine import insight, journal, sending
 from postrider.engine.accounts import Keyring, KeyKind
 from postrider.engine.delivery.attempt import Workshop
@@ -101,6 +101,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._loops: list[Loop] = []
         self._stops: list[Callable[[], Awaitable[None]]] = []  # run in reverse order
+        self._listener: Listener | None = None
         self.http_port = 0
         self.smtp_port = 0
 
@@ -124,6 +125,8 @@ class Node:
         )
         self.timers = Timers(self.db, self.worker, self.keyring, self.lost.set)
         self._run(self.timers.loop)
+        if not self.db.is_sqlite:
+            self._listener = Listener(self.db, self._wake)
         for role, loop in (("follow", self.follow.loop), ("jobs", self.jobs.loop), ("deliver", self.deliver.loop)):
             if role in self.roles:
                 self._run(loop)
@@ -142,6 +145,8 @@ class Node:
         await self.sender.drain()
         await self.intake.drain()
         await self.deliver.finish(STOP_TIMEOUT_S)
+        if self._listener is not None:
+            await asyncio.to_thread(self._listener.stop)
         await self.db.write(self._leave)
         self.signers.shutdown(wait=True)
         self.db.close()
@@ -168,14 +173,12 @@ class Node:
         settings = self.settings
         workshop = Workshop(self.installation.sealer, self.signers, settings.base_url, settings.hostname)
         relay = Relay.from_url(settings.relay_url) if settings.relay_url else None
-        context = ssl.create_default_context()
-        if relay is not None and not relay.verifies:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = relay.context() if relay is not None else None
 
         def courier(site: str) -> Courier:
             if site == "capture":
                 return CaptureCourier()
-            if site == "relay" and relay is not None:
+            if site == "relay" and relay is not None and context is not None:
                 return SmtpCourier(relay, settings.hostname, context)
             return SimulatorCourier()
 
@@ -197,11 +200,11 @@ class Node:
         self._loops.append(loop)
         self._tasks.append(asyncio.get_running_loop().create_task(loop.run(), name=loop.name))
 
-    def _enter(self, tx: lease.Tx) -> int:
+    def _enter(self, tx: Tx) -> int:
         journal.add_shards(tx, journal.SHARDS)
         return release(tx, lease.register(tx, self.worker, ",".join(self.roles)))
 
-    def _leave(self, tx: lease.Tx) -> None:
+    def _leave(self, tx: Tx) -> None:
         lease.leave(tx, self.worker)
         release(tx, [self.worker.id])
 
@@ -283,7 +286,7 @@ def web(node: Node) -> Starlette:
     return Starlette(routes=routes)
 
 
-def _ping(tx: lease.Tx) -> int:
+def _ping(tx: Tx) -> int:
     return lease.ping(tx)
 
 

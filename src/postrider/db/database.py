@@ -215,7 +215,7 @@ def _run_in_savepoint(
         driver.execute("RELEASE w")
         return result, None
     except BaseException as error:
-        failure = Unavailable(str(error.orig)) if _is_not_now(error) else error
+        failure = Unavailable(str(getattr(error, "orig", error))) if _is_not_now(error) else error
         if driver.in_transaction:  # a full disk may have rolled back the whole transaction already
             driver.execute("ROLLBACK TO w")
             driver.execute("RELEASE w")

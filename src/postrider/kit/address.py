@@ -8,11 +8,11 @@ from email_validator import EmailNotValidError, validate_email
 
 ADDRESS_MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the brackets
 NAME_MAX_CHARS = 256
+MAILBOX_MAX_CHARS = 1_000
 _PLAIN = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
-_BRACKETED = re.compile(r"\s*(?P<name>[^<>]*?)\s*<\s*(?P<address>[^<>\s]+)\s*>\s*")
 
 
 class InvalidAddress(ValueError):
@@ -35,15 +35,20 @@ def parse_mailbox(text: str) -> Mailbox:
     """`a@b.example` or `Name <a@b.example>`; raises InvalidAddress, also for CR, LF and NUL anywhere."""
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise InvalidAddress("control character in address")
-    bracketed = _BRACKETED.fullmatch(text)
-    if bracketed is None:
-        return Mailbox(parse_address(text.strip()))
-    name = bracketed["name"]
+    text = text.strip()
+    if len(text) > MAILBOX_MAX_CHARS:
+        raise InvalidAddress("address too long")
+    name, bracket, rest = text.partition("<")
+    if not bracket:
+        return Mailbox(parse_address(text))
+    if not rest.endswith(">"):
+        raise InvalidAddress("the bracket is not closed")
+    name, address = name.strip(), rest[:-1].strip()
     if len(name) >= 2 and name[0] == name[-1] == '"':
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
     if len(name) > NAME_MAX_CHARS:
         raise InvalidAddress("display name too long")
-    return Mailbox(parse_address(bracketed["address"]), name)
+    return Mailbox(parse_address(address), name)
 
 
 def parse_address(text: str) -> str:

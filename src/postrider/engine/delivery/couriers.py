@@ -12,6 +12,7 @@ from postrider.engine.delivery.classify import classify
 from postrider.engine.delivery.downgrade import downgrade
 from postrider.engine.delivery.model import Job, Outcome, Verdict, Via
 from postrider.engine.delivery.smtp import Answer, Connection, Failure, Stage, Tls
+from postrider.engine.delivery.tls import opportunistic_context, verifying_context
 from postrider.engine.journal import EventKind
 
 SLOW_S = 5.0  # how long slow@ takes
@@ -91,26 +92,25 @@ class SimulatorCourier(CaptureCourier):
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Where all mail goes: `smtp://user:password@host:port`, `smtps` asks for TLS."""
+    """Where all mail goes: `smtp://user:password@host:port`; `smtp+tls` insists on STARTTLS and a good certificate."""
 
     host: str
     port: int
     auth: tuple[str, str] | None
     tls: Tls
 
-    @property
-    def verifies(self) -> bool:
-        """Opportunistic TLS takes any certificate (RFC 7435); asked-for TLS wants a good one."""
-        return self.tls is Tls.REQUIRED
+    def context(self) -> ssl.SSLContext:
+        """Opportunistic TLS takes any certificate (RFC 7435); TLS insisted on wants a good one."""
+        return verifying_context() if self.tls is Tls.REQUIRED else opportunistic_context()
 
     @classmethod
     def from_url(cls, url: str) -> "Relay":
         """Raises ValueError for what is no relay URL."""
         parts = urlsplit(url)
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise ValueError("RELAY_URL must read smtp://user:password@host:port")
+        if parts.scheme not in ("smtp", "smtp+tls") or not parts.hostname:
+            raise ValueError("must read smtp://user:password@host:port, or smtp+tls://… to insist on STARTTLS")
         auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        tls = Tls.REQUIRED if parts.scheme == "smtps" else Tls.OPPORTUNISTIC
+        tls = Tls.REQUIRED if parts.scheme == "smtp+tls" else Tls.OPPORTUNISTIC
         return cls(parts.hostname, parts.port or 25, auth, tls)
 
 
@@ -151,6 +151,18 @@ class SmtpCourier:
         return _outcome(self.via, adapted, host=self._relay.host)
 
     async def deliver(self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]) -> Outcome:
+        answer, outcome = await self._send(job, return_path, mail, data)
+        if answer.code is None and answer.stage is Stage.MAIL:
+            # The peer had hung up while we were idle: nothing was taken, so once more on a fresh connection.
+            self.abort()
+            if (unready := await self.ready(job)) is not None:
+                return unready
+            _, outcome = await self._send(job, return_path, mail, data)
+        return outcome
+
+    async def _send(
+        self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]
+    ) -> tuple[Answer, Outcome]:
         connection = self._connection
         assert connection is not None
         result = await connection.send(
@@ -163,10 +175,11 @@ class SmtpCourier:
         self._delivered += 1
         if not result.is_reusable:
             self.abort()
-        return _outcome(
+        outcome = _outcome(
             self.via, result.answers[0], host=connection.host, ip=connection.ip, tls=connection.tls,
             transcript=tuple(result.transcript),
         )  # fmt: skip
+        return result.answers[0], outcome
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -9,28 +9,20 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from postrider.engine.content.model import Mail
+from postrider.engine.domains.model import Algorithm
 
-RSA_BITS = 2048
 FOLD_CHARS = 72
 SIGNED = frozenset(
     b"from to cc reply-to subject date message-id mime-version content-type content-transfer-encoding"
     b" list-unsubscribe list-unsubscribe-post feedback-id in-reply-to references".split()
 )
 _WSP_RUN = re.compile(rb"[ \t]+")
-
-
-class Algorithm(StrEnum):
-    """The values of the `a=` tag."""
-
-    RSA = "rsa-sha256"
-    ED25519 = "ed25519-sha256"
 
 
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -76,7 +68,7 @@ class Unsigned:
 
 
 def load_key(pkcs8_der: bytes, *, domain: str, selector: str) -> Key:
-    """The key of a PKCS#8 DER as `generate` made it; raises ValueError for anything else.
+    """The key of a PKCS#8 DER as `domains.keys` made it; raises ValueError for anything else.
 
     An RSA key is not validated again: it costs 29 ms, and the key was made here.
     """
@@ -88,23 +80,6 @@ def load_key(pkcs8_der: bytes, *, domain: str, selector: str) -> Key:
             return Key(domain, selector, Algorithm.ED25519, private)
         case _:
             raise ValueError("neither an RSA nor an Ed25519 key")
-
-
-def generate(algorithm: Algorithm) -> tuple[bytes, str]:
-    """A fresh private key as PKCS#8 DER, and its public half as the `p=` of the DNS record wants it."""
-    private: PrivateKey
-    if algorithm is Algorithm.RSA:
-        private = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
-        public = private.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    else:
-        private = ed25519.Ed25519PrivateKey.generate()
-        public = private.public_key().public_bytes_raw()
-    der = private.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return der, base64.b64encode(public).decode("ascii")
 
 
 def sign(mail: Mail, keys: Sequence[Key], *, now_s: int, body_hash: bytes | None = None) -> list[bytes]:

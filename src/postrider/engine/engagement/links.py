@@ -19,12 +19,14 @@ class Target:
     from_header: str
     links: list[str]
     vars: dict[str, object] | None
+    is_merged: bool  # links are templates
 
     def link(self, index: int) -> str | None:
         """The URL behind a link's index, None where the message carried none such."""
         if not 0 <= index < len(self.links):
             return None
-        return content.resolve(self.links[index], self.vars or {})
+        link = self.links[index]
+        return content.resolve(link, self.vars or {}) if self.is_merged else link
 
 
 def target_of(tx: Tx, organization_id: int, message_id: RowId) -> Target | None:
@@ -32,7 +34,13 @@ def target_of(tx: Tx, organization_id: int, message_id: RowId) -> Target | None:
     if row is None:
         return None
     return Target(
-        organization_id, message_id, row.recipient, row.from_header, row.links or [], row.vars
+        organization_id=organization_id,
+        message_id=message_id,
+        recipient=row.recipient,
+        from_header=row.from_header,
+        links=row.links or [],
+        vars=row.vars,
+        is_merged=bool((row.headers or {}).get("merge")),
     )
 
 

@@ -74,15 +74,18 @@ def _fault(found: Any) -> Fault:
 
 
 def _with_nul(value: Any, path: str) -> list[str]:
+    """The paths of all texts with a NUL; a key with one counts for its object."""
     match value:
         case str():
             return [path] if "\0" in value else []
         case dict():
-            items = value.items()
-            keys = [path for key in value if "\0" in key]
+            bad_keys = [path for key in value if "\0" in key]
+            return bad_keys + [found for key in value for found in _with_nul(value[key], _under(path, key))]
         case list():
-            items = enumerate(value)
-            keys = []
+            return [found for key, item in enumerate(value) for found in _with_nul(item, _under(path, key))]
         case _:
             return []
-    return keys + [found for key, item in items for found in _with_nul(item, f"{path}.{key}".lstrip("."))]
+
+
+def _under(path: str, key: str | int) -> str:
+    return f"{path}.{key}" if path else str(key)

@@ -18,9 +18,11 @@ _MODELS = "#/components/schemas/{model}"
 _PAGE_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;
-padding:0 1rem}}td{{padding:.3rem 1rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}</style>
-<h1>{title}</h1><p>Every operation, also as <a href="openapi.json">OpenAPI</a>.</p><table>{rows}</table></html>"""
+<style>:root{{color-scheme:light dark}}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
+td{{padding:.3rem 1rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}</style>
+<h1>{title}</h1><p>Every operation, also as <a href="openapi.json">OpenAPI</a>.</p>
+<table>{rows}</table></html>"""
 
 
 def docs_routes(manner: Manner, operations: Sequence[Operation]) -> list[Route]:

@@ -1,7 +1,7 @@
-"""An HTTP surface as a table of operations: from it come the routes, the order of checks and the edge for errors.
+"""An HTTP surface as a table of operations: from it come routes, the order of checks, the edge of errors.
 
-Each request is authenticated, its scope required, its body read within a limit and parsed, then its handler runs.
-Whatever happens becomes an answer in the surface's own words; what nobody expected is logged once, without bodies.
+Each request is authenticated, its scope required, its body read within a limit and parsed; then its handler
+runs. Whatever happens becomes an answer in the surface's words; what nobody expected is logged, bodiless.
 """
 
 import asyncio

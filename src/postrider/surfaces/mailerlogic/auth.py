@@ -1,4 +1,4 @@
-"""Who asks: an API key in X-API-Key, or as a Bearer token (documented for the events group, taken everywhere)."""
+"""Who asks: a key in X-API-Key, or as a Bearer token (documented for the events group, taken everywhere)."""
 
 from starlette.requests import Request
 

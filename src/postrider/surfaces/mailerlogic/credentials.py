@@ -26,20 +26,20 @@ async def create_credential(call: Call, new: NewCredential) -> Response:
     services, principal = call.services, call.caller.principal
     limits = await _changes(call, new)
     first = await services.db.read(domains.first_verified, principal.organization_id)
+    sender_domain = first.name if first else services.hostname
     credential, password = await services.db.write_first(
-        accounts.create_smtp,
-        principal,
-        sender_domain=first.name if first else services.hostname,
-        sealer=services.sealer,
-        **limits,
+        lambda tx: accounts.create_smtp(
+            tx, principal, sender_domain=sender_domain, sealer=services.sealer, **limits
+        )
     )
     message = "SMTP credential created. Store the password now; it is not shown again."
     return answer({"message": message, "credential": _shown(credential, password)}, 201)
 
 
 async def update_credential(call: Call, changes: CredentialChanges) -> Response:
+    credential_id, changed = _credential_id(call), await _changes(call, changes)
     credential = await call.services.db.write_first(
-        accounts.update_smtp, call.caller.principal, _credential_id(call), **await _changes(call, changes)
+        lambda tx: accounts.update_smtp(tx, call.caller.principal, credential_id, **changed)
     )
     return answer({"message": "SMTP credential updated", "credential": _shown(credential)})
 
@@ -96,7 +96,9 @@ OPERATIONS = (
         update_credential, body=CredentialChanges,
     ),
     Operation("deleteSmtpCredential", "DELETE", (_ONE,), "Delete a credential", WRITE, delete_credential),
-    Operation("rotateSmtpCredential", "POST", (f"{_ONE}/rotate",), "A new password", WRITE, rotate_credential),
+    Operation(
+        "rotateSmtpCredential", "POST", (f"{_ONE}/rotate",), "A new password", WRITE, rotate_credential
+    ),
     Operation(
         "setSmtpCredentialStatus", "PATCH", (f"{_ONE}/status",), "Enable or disable a credential", WRITE,
         set_credential_status, body=CredentialStatus,
@@ -109,7 +111,7 @@ def _credential_id(call: Call) -> RowId:
 
 
 async def _changes(call: Call, body: NewCredential) -> dict[str, Any]:
-    """What the body sets, in the engine's words; raises NotFound or Invalid for what it may not be bound to."""
+    """What the body sets, in the engine's words; raises NotFound or Invalid for a binding it may not have."""
     given = body.model_dump(exclude_unset=True)
     changes = {_COLUMNS.get(name, name): value for name, value in given.items()}
     if body.smtp_hostname_id is not None:

@@ -1,4 +1,4 @@
-"""What the engine's refusals are called here: a total map to (status, error), in the envelope {error, message}."""
+"""How the engine's refusals are said here: a total map to (status, error), enveloped as {error, message}."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def refuse(error: EngineError | Refused) -> Response:
 
 
 def told(error: EngineError) -> dict[str, Any]:
-    """{error, message}, with every fault of a request in both message and `errors`; items of a batch carry it too."""
+    """{error, message}, with every fault of a request in message and `errors`; a batch tells it per item."""
     code = ERRORS[type(error)].code
     faults = faults_of(error)
     if not faults:

@@ -1,4 +1,4 @@
-"""What is allowed here: sizes, counts, and requests a minute, which are counted and told but not yet enforced.
+"""What is allowed here: sizes, counts, and requests a minute, which are told but not yet enforced.
 
 The count is this process's own: with several web nodes each tells its share.
 """
@@ -25,7 +25,7 @@ class Allowance:
         self._used: dict[int, int] = {}
 
     def stamp(self, response: Response, caller: Caller) -> None:
-        """Count the request and say what is left, in X-RateLimit-Limit, -Remaining and -Reset (epoch seconds)."""
+        """Count the request and tell X-RateLimit-Limit, -Remaining and -Reset (epoch seconds)."""
         minute = clock.now_ms() // clock.MINUTE
         if minute != self._minute:
             self._minute, self._used = minute, {}

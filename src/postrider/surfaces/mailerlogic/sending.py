@@ -51,7 +51,7 @@ async def send_batch(call: Call, batch: Batch) -> Response:
 
 
 async def send_bulk(call: Call, bulk: BulkMail) -> Response:
-    """A copy of one's own for each recipient; malformed ones are failed, suppressed and repeated ones skipped."""
+    """A copy for each recipient; malformed ones are failed, suppressed and repeated ones skipped."""
     key = _idempotency_key(call)
     command, faults = await sized(len(call.raw), _bulk_command, call, bulk, key)
     receipt = await call.services.sender.send_bulk(command)
@@ -80,8 +80,8 @@ OPERATIONS = (
         send_batch, body=Batch, body_max_bytes=BODY_MAX_BYTES,
     ),
     Operation(
-        "sendBulk", "POST", ("/api/v1/bulk-send", "/api/bulk-send"), "Send one template to many recipients", SCOPE,
-        send_bulk, body=BulkMail, body_max_bytes=BODY_MAX_BYTES,
+        "sendBulk", "POST", ("/api/v1/bulk-send", "/api/bulk-send"), "Send one template to many",
+        SCOPE, send_bulk, body=BulkMail, body_max_bytes=BODY_MAX_BYTES,
     ),
 )  # fmt: skip
 
@@ -89,13 +89,13 @@ OPERATIONS = (
 class _BadRecipient(NamedTuple):
     """A recipient of a bulk send that was left out, by its place in the request."""
 
-    index: int
+    place: int
     email: Any
     error: str
 
     def told(self) -> dict[str, Any]:
         email = self.email if isinstance(self.email, str) else None
-        return {"index": self.index, "email": email, "error": self.error}
+        return {"index": self.place, "email": email, "error": self.error}
 
 
 def _idempotency_key(call: Call) -> str | None:

@@ -1,4 +1,4 @@
-"""What stands in a request's body, as models that find every fault at once and hand on the engine's own values.
+"""What stands in a request's body, as models that find every fault at once and hand on engine values.
 
 Types are strict: a number is no text. Fields that nobody knows are passed over.
 """
@@ -6,7 +6,7 @@ Types are strict: a number is no text. Fields that nobody knows are passed over.
 import binascii
 import mimetypes
 import re
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -133,17 +133,18 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-class CalendarEvent(TypedDict, total=False):
+class CalendarEvent(BaseModel):
     """An invitation, as the description shows it; `engine.content.calendar` reads it."""
 
     summary: str
     start: str
-    end: str
-    location: str
-    description: str
-    organizer: dict[str, str]
-    attendees: list[dict[str, str]]
-    method: Literal["REQUEST", "CANCEL"]
+    end: str | None = None
+    location: str | None = None
+    description: str | None = None
+    organizer: dict[str, str] | str | None = None
+    attendees: list[dict[str, str] | str] = []
+    method: Literal["REQUEST", "CANCEL"] = "REQUEST"
+    uid: str | None = None
 
 
 Address = Annotated[Mailbox, PlainValidator(parse_address, json_schema_input_type=str)]
@@ -269,7 +270,7 @@ class Batch(Wire):
 
 
 class BulkMail(Letter):
-    """One mail to many; recipients are read one by one, {email, vars} each, and the malformed ones are counted."""
+    """One mail to many; recipients, {email, vars} each, are read one by one: the malformed are counted."""
 
     recipients: list[Any] = Field(min_length=1, max_length=BULK_MAX)
 

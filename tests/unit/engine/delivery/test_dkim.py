@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from postrider.engine.content.model import Mail
 from postrider.engine.delivery import dkim as signer
-from postrider.engine.delivery.dkim import Algorithm, Key
+from postrider.engine.delivery.dkim import Key
+from postrider.engine.domains.keys import make_pair
+from postrider.engine.domains.model import Algorithm
 
 
 def _give_dkimpy_ed25519() -> None:
@@ -48,7 +50,7 @@ NOW_S = 1_768_000_000
 
 @cache
 def _key(algorithm: Algorithm) -> tuple[Key, bytes]:
-    der, public = signer.generate(algorithm)
+    der, public = make_pair(algorithm)
     key = signer.load_key(der, domain="x.example", selector=f"s-{algorithm.name.lower()}")
     kind = "rsa" if algorithm is Algorithm.RSA else "ed25519"
     return key, f"v=DKIM1; k={kind}; p={public}".encode()

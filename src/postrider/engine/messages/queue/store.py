@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, text, update
 
 from postrider.db.database import AnyRow, Tx
+from postrider.db.notices import announce
 from postrider.db.portable import Batch, PerRow, lock_rows, skip_locked
 from postrider.engine.messages.model import Claimed, Role, Status, Stream
 from postrider.engine.messages.queue.rules import portions, share
@@ -173,6 +174,7 @@ def wake(tx: Tx, due: dict[int, int]) -> None:
     lock_rows(tx, "lanes", sorted(due), shared=True)
     _lower_lanes(tx, sorted(due.items()))
     _lower_sites(tx, sorted(site_due.items()))
+    announce(tx)
 
 
 def lease_sites(tx: Tx, owner: str, ours: Sequence[int], limit: int) -> list[Site]:
