@@ -38,7 +38,7 @@ class Try:
 
 
 class Pages:
-    """Renders the pages of one process; `version` stands in the addresses of what never changes under them."""
+    """Renders the pages of one process; `version` stands in the addresses of style sheet and script."""
 
     def __init__(self, services: Services, surfaces: Sequence[Surface]) -> None:
         self._services = services
