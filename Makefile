@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 XDIST ?= 2
 
-.PHONY: help install run test check check-long lint types bench lock clean
+.PHONY: help install run test check check-long lint types bench reference lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,10 +22,10 @@ run: install ## start everything on SQLite under ./data and print what to try fi
 test: install ## run the tests, the long ones left out
 	$(PY) -m pytest -n $(XDIST) -m "not long"
 
-lint: install
+lint: install ## style and formatting, by ruff
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 
-types: install
+types: install ## types, by mypy
 	.venv/bin/mypy
 
 check: lint types test ## lint, types and tests on both databases
@@ -35,6 +35,9 @@ check-long: install ## kills, fuzz and large data
 
 bench: install ## measure against Postfix and OpenDKIM in the same run
 	$(PY) -m bench
+
+reference: install ## write docs/reference anew from the code
+	$(PY) -m tools.reference
 
 lock: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile -q pyproject.toml --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements/runtime.txt

@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for: a migrated store of each kind, and a whole node running in this process."""
+"""Fixtures every test may ask for: a migrated store of each kind, and a whole node in this process."""
 
 import os
 import uuid
@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from tests.factories import Running, running_node
 
 from postrider.db import migrate
 from postrider.db.database import Database
 from postrider.kit import clock
-from tests.factories import Running, running_node
 
-POSTGRESQL = os.environ.get(
-    "POSTRIDER_TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/test"
-)
+POSTGRESQL = os.environ.get("POSTRIDER_TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/test")
 
 
 def _reachable(url: str) -> bool:
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), connect_args={"connect_timeout": 2})
+    engine = create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://"), connect_args={"connect_timeout": 2}
+    )
     try:
         with engine.connect():
             return True
@@ -34,7 +34,10 @@ HAS_POSTGRESQL = _reachable(POSTGRESQL)
 if os.environ.get("CI") == "true" and not HAS_POSTGRESQL:
     raise pytest.UsageError(f"PostgreSQL must be reachable in CI: {POSTGRESQL}")
 
-STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not HAS_POSTGRESQL, reason="no PostgreSQL"))]
+STORES = [
+    "sqlite",
+    pytest.param("postgresql", marks=pytest.mark.skipif(not HAS_POSTGRESQL, reason="no PostgreSQL")),
+]
 
 
 @pytest.fixture(params=STORES)

@@ -22,7 +22,7 @@ from postrider.db import lease, migrate
 from postrider.db.database import Database, Tx, Unavailable
 from postrider.db.notices import Listener
 from postrider.engine import insight, journal, sending
-from postrider.engine.accounts import Keyring, KeyKind
+from postrider.engine.accounts import KeyKind, Keyring
 from postrider.engine.delivery.attempt import Workshop
 from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, SimulatorCourier, SmtpCourier
 from postrider.engine.engagement import Intake
@@ -77,9 +77,7 @@ class Installation:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.sealer = Sealer(load_or_make_master_key(settings.data_dir / "master.key"))
         self.db = Database(settings.store_url)
-        self.routes = sending.Routes(
-            settings.delivery, settings.site_connections, settings.relay_connections
-        )
+        self.routes = sending.Routes(settings.delivery, settings.site_connections, settings.relay_connections)
 
     def migrate(self) -> None:
         migrate.upgrade(self.db)
@@ -127,7 +125,11 @@ class Node:
         self._run(self.timers.loop)
         if not self.db.is_sqlite:
             self._listener = Listener(self.db, self._wake)
-        for role, loop in (("follow", self.follow.loop), ("jobs", self.jobs.loop), ("deliver", self.deliver.loop)):
+        for role, loop in (
+            ("follow", self.follow.loop),
+            ("jobs", self.jobs.loop),
+            ("deliver", self.deliver.loop),
+        ):
             if role in self.roles:
                 self._run(loop)
         if "smtp" in self.roles:
@@ -262,10 +264,7 @@ def web(node: Node) -> Starlette:
 
     async def healthz(request: Request) -> Response:
         """200 when ready: the store answers."""
-        try:
-            await node.db.read(_ping)
-        except Unavailable as lost:
-            return PlainTextResponse(f"store unavailable: {lost}\n", 503)
+        await node.db.read(_ping)
         return PlainTextResponse("ok\n")
 
     async def metrics(request: Request) -> Response:
@@ -283,7 +282,11 @@ def web(node: Node) -> Starlette:
         Route("/metrics", metrics),
         Route("/", inbox.landing(services)),
     ]
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers={Unavailable: _unavailable})
+
+
+async def _unavailable(request: Request, lost: Exception) -> Response:
+    return PlainTextResponse("store unavailable\n", 503)
 
 
 def _ping(tx: Tx) -> int:

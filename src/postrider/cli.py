@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Postrider: an email platform in one program.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Postrider: an email platform in one program."
+)
 account_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation.")
 domain_app = typer.Typer(no_args_is_help=True, help="Sending domains.")
 app.add_typer(account_app, name="account")
@@ -93,7 +95,9 @@ def account_create(
 def domain_add(
     name: str,
     org: Annotated[int, typer.Option(help="The organization's id.")],
-    verified: Annotated[bool, typer.Option("--verified", help="Vouch for it: no DNS check is asked for.")] = False,
+    verified: Annotated[
+        bool, typer.Option("--verified", help="Vouch for it: no DNS check is asked for.")
+    ] = False,
 ) -> None:
     """A sending domain, with the DNS records to publish."""
     from postrider.engine import domains

@@ -1,4 +1,4 @@
-"""`postrider doctor`: looks for what would keep this installation from working, and says what to do about it."""
+"""`postrider doctor`: looks for what would keep this installation from working, and says what to do."""
 
 import asyncio
 import os
@@ -65,7 +65,9 @@ def store(settings: Settings) -> Iterator[Finding]:
     if current:
         yield Finding("ok", "store", f"{kind}, {workers} workers known")
     else:
-        yield Finding("warn", "store", f"{kind} is empty: `postrider migrate` or `postrider serve` sets it up")
+        yield Finding(
+            "warn", "store", f"{kind} is empty: `postrider migrate` or `postrider serve` sets it up"
+        )
 
 
 def ports(settings: Settings) -> Iterator[Finding]:
@@ -92,7 +94,9 @@ def names(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("ok", "hostname", settings.hostname)
     if not settings.public_url.startswith("https://"):
-        yield Finding("warn", "public url", "set POSTRIDER_PUBLIC_URL to https://…: links in mail point there")
+        yield Finding(
+            "warn", "public url", "set POSTRIDER_PUBLIC_URL to https://…: links in mail point there"
+        )
     else:
         yield Finding("ok", "public url", settings.public_url)
 

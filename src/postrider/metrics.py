@@ -36,7 +36,9 @@ class Metrics:
             "postrider_follower_lag_events", "Events followers have not seen.", registry=self.registry
         )
         self._parked = Gauge("postrider_parked_events", "Events set aside.", registry=self.registry)
-        self.held = Gauge("postrider_held_messages", "Messages claimed and not settled.", registry=self.registry)
+        self.held = Gauge(
+            "postrider_held_messages", "Messages claimed and not settled.", registry=self.registry
+        )
         self.lost_hits = Gauge(
             "postrider_lost_hits", "Hits dropped because the store was away.", registry=self.registry
         )

@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from postrider.engine.sending.routes import Delivery
 
@@ -24,19 +29,31 @@ class Settings(BaseSettings):
     smtp_host: str = Field("127.0.0.1", description="Address SMTP submission listens on.")
     smtp_port: int = Field(1587, description="Port of SMTP submission.")
     inbound_port: int = Field(1525, description="Port for bounces, complaints and replies.")
-    public_url: str = Field("", description="How the world reaches the web server; empty: http://localhost:HTTP_PORT.")
-    hostname: str = Field("localhost.localdomain", description="Name in EHLO, Received, return paths and DNS records.")
-    delivery: Delivery = Field(Delivery.CAPTURE, description="capture keeps mail in the inbox; relay; direct.")
+    public_url: str = Field(
+        "", description="How the world reaches the web server; empty: http://localhost:HTTP_PORT."
+    )
+    hostname: str = Field(
+        "localhost.localdomain", description="Name in EHLO, Received, return paths and DNS records."
+    )
+    delivery: Delivery = Field(
+        Delivery.CAPTURE, description="capture keeps mail in the inbox; relay; direct."
+    )
     relay_url: str = Field("", description="smtp://user:pass@host:port for DELIVERY=relay.")
-    site_connections: int = Field(20, ge=1, le=1000, description="Connections to one site unless it says otherwise.")
+    site_connections: int = Field(
+        20, ge=1, le=1000, description="Connections to one site unless it says otherwise."
+    )
     relay_connections: int = Field(40, ge=1, le=1000, description="Connections to the relay.")
     dns_servers: str = Field("", description="host:port, comma separated; empty: the system's resolvers.")
     delivery_port: int = Field(25, description="Port of receiving mail servers.")
     delivery_allow_private: bool = Field(False, description="Deliver to mail servers on private addresses.")
-    smtp_trust: str = Field("", description="CIDR=credential username, comma separated: submission without AUTH.")
+    smtp_trust: str = Field(
+        "", description="CIDR=credential username, comma separated: submission without AUTH."
+    )
     smtp_certificate: str = Field("", description="PEM certificate chain for STARTTLS; empty: self-signed.")
     smtp_certificate_key: str = Field("", description="PEM private key for SMTP_CERTIFICATE.")
-    log_format: Literal["console", "json"] = Field("console", description="console for people, json for machines.")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="console for people, json for machines."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 
     @classmethod

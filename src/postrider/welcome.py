@@ -46,9 +46,7 @@ def ensure_first_account(settings: Settings) -> FirstAccount:
         sealer=installation.sealer,
     )
     key = generate(installation.sealer)
-    installation.db.write_now(
-        domains.add, Principal(made.organization_id), DOMAIN, key=key, verified=True
-    )
+    installation.db.write_now(domains.add, Principal(made.organization_id), DOMAIN, key=key, verified=True)
     installation.db.close()
     account = FirstAccount(
         made.organization_id, DOMAIN, made.keys, made.smtp_username, made.smtp_password, password
@@ -67,7 +65,9 @@ def print_welcome(settings: Settings, account: FirstAccount) -> None:
     console.print("[bold]Postrider is running.[/bold]")
     console.print(f"  Inbox     {base}/inbox")
     console.print(f"  Console   {base}/console/v1")
-    console.print(f"  SMTP      localhost:{settings.smtp_port}  {account.smtp_username}  {account.smtp_password}")
+    console.print(
+        f"  SMTP      localhost:{settings.smtp_port}  {account.smtp_username}  {account.smtp_password}"
+    )
     console.print(f"  Data      {settings.data_dir.resolve()}")
     if settings.delivery == "capture":
         console.print(f"  Delivery  {where}")

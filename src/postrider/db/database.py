@@ -1,8 +1,8 @@
-"""Read and write. Repository functions are plain and synchronous: `await db.read(f, …)`, `await db.write(f, …)`.
+"""Read and write. Repository functions are plain and synchronous: `await db.read(f, …)`, `db.write(f, …)`.
 
-SQLite has one writer thread: it takes what waits, runs each write in its own SAVEPOINT, commits once for all and
-only then answers (group commit). PostgreSQL has a few writer threads, each write its own transaction. Nobody
-else commits. No write may touch the network.
+SQLite has one writer thread: it takes what waits, runs each write in its own SAVEPOINT, commits once for all
+and only then answers (group commit). PostgreSQL has a few writer threads, each write its own transaction.
+Nobody else commits. No write may touch the network.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ CACHED_STATEMENTS = 512
 PG_TRIES = 3  # for serialization failures and deadlocks: the write is run again from its start
 PG_STATEMENT_TIMEOUT_MS = 30_000
 _PG_RETRYABLE = {"40001", "40P01"}
-# Primary result codes of SQLite that say «not now»: busy, locked, out of memory, read-only, I/O, full, cannot open.
+# SQLite's primary result codes for «not now»: busy, locked, out of memory, read-only, I/O, full, cannot open.
 _SQLITE_NOT_NOW = {5, 6, 7, 8, 10, 13, 14}
 
 
@@ -68,7 +68,7 @@ class Database:
     async def write(
         self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `function(tx, …)` in a transaction and answer when it is on disk. May run it again from its start."""
+        """Run `function(tx, …)` in a transaction and answer when it is on disk. May run it more than once."""
         return await self._submit(lambda tx: function(tx, *args, **kwargs), urgent=False)
 
     async def write_first(

@@ -1,6 +1,7 @@
-"""Who is alive. A worker's heartbeat renews one row; everything it holds bears its id and is free when that row ends.
+"""Who is alive. A heartbeat renews a worker's one row; what it holds bears its id and is free when that ends.
 
-A node (one DATA_DIR) is locked by its process, so what an earlier process of the same node held is free at once.
+A node (one DATA_DIR) is locked by its process, so what an earlier process of the same node held is free at
+once.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Worker:
 
 
 def register(tx: Tx, worker: Worker, roles: str) -> list[str]:
-    """Enter this worker; answers the ids of the dead: of this node's earlier processes, and of ended leases."""
+    """Enter this worker; answers the dead: the ids of this node's earlier processes and of ended leases."""
     now = clock.now_ms()
     dead = [row.id for row in tx.execute(select(workers.c.id).where(workers.c.node == worker.node))]
     dead += expired(tx)

@@ -1,4 +1,4 @@
-"""Wakes workers on other nodes: PostgreSQL's NOTIFY. The tables are the truth; a lost notice costs one idle time."""
+"""Wakes workers on other nodes by PostgreSQL's NOTIFY. The tables are the truth: a lost one costs a pause."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ RECONNECT_S = 2.0
 
 
 def announce(tx: Tx) -> None:
-    """Tell the other nodes, with this transaction's commit, that there is mail due; a lone SQLite node knows."""
+    """Tell the other nodes, when this transaction commits, that mail is due; a lone SQLite node knows."""
     if tx.dialect.name == "postgresql":
         tx.exec_driver_sql(f"NOTIFY {CHANNEL}")
 

@@ -1,8 +1,8 @@
 """The few statements that differ between SQLite and PostgreSQL.
 
-`Batch` is the one set-based statement: a list of rows becomes the table `v` of an INSERT, UPDATE, DELETE or SELECT,
-as VALUES on SQLite and as unnested arrays on PostgreSQL. One statement a batch matters twice: it is one prepared
-statement, and Python's sqlite3 hands the interpreter lock over only once per statement.
+`Batch` is the one set-based statement: a list of rows becomes the table `v` of an INSERT, UPDATE, DELETE or
+SELECT, as VALUES on SQLite and as unnested arrays on PostgreSQL. One statement a batch matters twice: it is
+one prepared statement, and Python's sqlite3 hands the interpreter lock over only once per statement.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _SQL_TYPES = {int: "bigint", bytes: "bytea", str: "text", float: "float8"}
 
 
 class Batch:
-    """A statement over rows `v`; `columns` name v's columns and their Python types (int, str, bytes, float)."""
+    """A statement over rows `v`; `columns`: v's columns and their Python types (int, str, bytes, float)."""
 
     def __init__(self, statement: str, **columns: type) -> None:
         self._statement = statement
@@ -70,7 +70,7 @@ def insert_batch(table: Table, *names: str, tail: str = "") -> Batch:
 
 
 def lock_rows(tx: Tx, table: str, ids: Sequence[int], *, shared: bool) -> None:
-    """Hold rows of a table with an integer id against those who would park them; SQLite's one writer needs none."""
+    """Hold rows, by their integer ids, against those who would park them; SQLite's one writer needs none."""
     if tx.dialect.name == "postgresql":
         strength = "KEY SHARE" if shared else "UPDATE"
         tx.execute(
@@ -94,7 +94,7 @@ def _python_type(table: Table, name: str) -> type:
 
 
 class PerRow:
-    """A SELECT run once for each row, its parameters named `:column`: a loop on SQLite, LATERAL on PostgreSQL."""
+    """A SELECT run for each row, its parameters named `:column`: a loop on SQLite, LATERAL on PostgreSQL."""
 
     def __init__(self, statement: str, *, locking: str = "", **columns: type) -> None:
         self._sqlite = statement

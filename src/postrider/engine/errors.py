@@ -1,10 +1,10 @@
-"""The closed list of what the engine refuses. Each is a code and facts; how it is said is a surface's matter."""
+"""The closed list of what the engine refuses. Each is a code and facts; how it is said is up to a surface."""
 
 from typing import Any
 
 
 class EngineError(Exception):
-    """A refusal that the caller can expect. The class docstring is its sentence; `facts` are its particulars."""
+    """A refusal the caller can expect. The class docstring is its sentence; `facts` are its particulars."""
 
     code = "error"
 
@@ -134,7 +134,7 @@ class Busy(EngineError):
 
 
 ALL = (
-    Unauthenticated, Forbidden, NotFound, Conflict, Invalid, TooLarge, OrganizationSuspended, DomainNotVerified,
-    DomainNotAllowed, RecipientSuppressed, RecipientUnsubscribed, QuotaExceeded, PlanLimitReached, RateLimited,
-    IdempotencyConflict, TemplateFault, NotAllowedNow, Busy,
+    Unauthenticated, Forbidden, NotFound, Conflict, Invalid, TooLarge, OrganizationSuspended,
+    DomainNotVerified, DomainNotAllowed, RecipientSuppressed, RecipientUnsubscribed, QuotaExceeded,
+    PlanLimitReached, RateLimited, IdempotencyConflict, TemplateFault, NotAllowedNow, Busy,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who is asking, for which organization, with which scopes. Every engine call that acts for somebody takes one."""
+"""Who asks, for which organization, with which scopes. Every engine call that acts for somebody takes one."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""What any program could use: time, ids, addresses, MIME, seals. Knows nothing of accounts or mail sending."""
+"""What any program could use: time, ids, addresses, MIME, seals. Knows nothing of accounts or sending."""

@@ -1,4 +1,4 @@
-"""The only wall clock. Times are integer milliseconds since 1970 in UTC, everywhere and in every column `*_at`."""
+"""The only wall clock. Times are integer milliseconds since 1970, UTC, everywhere and in every `*_at`."""
 
 import time
 from collections.abc import Callable

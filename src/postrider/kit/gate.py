@@ -1,7 +1,7 @@
 """A gate gathers what many callers want done at once into one batch, and gives each its own answer.
 
-While a batch is under way the next one fills; when nothing is under way the next goes at once. So a lone caller waits
-for nobody, and under load the batches grow by themselves.
+While a batch is under way the next one fills; when nothing is under way the next goes at once. So a lone
+caller waits for nobody, and under load the batches grow by themselves.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class GateFull(Exception):
 
 
 class Gate(Generic[T, R]):
-    """`run(items)` answers one result per item, in order; an exception as a result is raised to its caller."""
+    """`run(items)` answers a result per item, in order; an exception as a result is raised to its caller."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """`record`: a frozen dataclass whose immutability the type checker keeps, not the interpreter.
 
-A frozen dataclass pays an `object.__setattr__` for every field of every instance: three times the price of a plain
-one, which the hot paths (accept, attempt, settle, follow) would pay a dozen times for each message.
+A frozen dataclass pays an `object.__setattr__` for every field of every instance: three times the price of a
+plain one, which the hot paths (accept, attempt, settle, follow) would pay a dozen times for each message.
 """
 
 from dataclasses import dataclass, field

@@ -43,8 +43,8 @@ class Sealer:
     def message_token(self, organization_id: int, message_id: bytes) -> str:
         """A message's seal (AES-SIV, RFC 5297): only this installation can make or read it.
 
-        Lower-case base32 of some 34 bytes, so that it also stands in a local part, of which mail servers may change
-        the case and which ends at 64 octets (RFC 5321 4.5.3.1.1).
+        Lower-case base32 of some 34 bytes, so that it also stands in a local part, of which mail servers may
+        change the case and which ends at 64 octets (RFC 5321 4.5.3.1.1).
         """
         number = organization_id.to_bytes((organization_id.bit_length() + 7) // 8 or 1, "big")
         sealed = self._tokens.encrypt(message_id + number, None)

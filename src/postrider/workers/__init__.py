@@ -1,1 +1,1 @@
-"""What runs by itself: delivering, following, jobs, timers. All of it claims from tables, settles, and stops cleanly."""
+"""What runs by itself: delivering, following, jobs, timers. Each claims, settles, stops cleanly."""

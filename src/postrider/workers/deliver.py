@@ -1,14 +1,15 @@
 """Leases sites, claims their due messages, and keeps each site's connections busy within its limits.
 
-A connection sends its next body only when its previous outcome is committed: a kill repeats one message per open
-connection at most.
+A connection sends its next body only when its previous outcome is committed: a kill repeats one message per
+open connection at most.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import structlog
 
@@ -35,6 +36,7 @@ SETTLE_PAUSE_S = 1.0  # between tries to settle while the store is away
 BACK_OFF_S = (5, 15, 30, 60, 120, 300, 600, 900)  # after so many connection failures in a row
 
 _log = structlog.get_logger("deliver")
+T = TypeVar("T")
 
 CourierFactory = Callable[[str], Courier]  # by the site's name
 Observe = Callable[[str, Claimed, Outcome], None]
@@ -91,6 +93,8 @@ class Deliver:
         self._on_settled = on_settled
         self._library = Library(workshop.sealer)
         self._runners: dict[int, Runner] = {}
+        self._in_hand: set[RowId] = set()  # claimed, and neither settled nor given back
+        self._unsure = False  # a write failed: rows may bear our name that are not in hand
         self._settle: Gate[Result, bool] = Gate(
             self._settle_batch, max_items=SETTLE_MAX, max_waiting=HELD_MAX * 2, max_running=2
         )
@@ -118,16 +122,34 @@ class Deliver:
         await self._db.write(queue.park, self._owner, list(self._runners))
 
     async def _once(self) -> bool:
+        if self._unsure:
+            self._unsure = False
+            await self._surely(self._db.write(queue.return_unheld, self._owner, frozenset(self._in_hand)))
+        return await self._surely(self._round())
+
+    async def _surely(self, work: Awaitable[T]) -> T:
+        """What fails here may have left rows with our name: the next round gives them back."""
+        try:
+            return await work
+        except BaseException:
+            self._unsure = True
+            raise
+
+    async def _round(self) -> bool:
         now = time.monotonic()
         for runner in self._runners.values():
             runner.measure(now)
         places = {
-            site_id: room for site_id, runner in self._runners.items() if (room := runner.room()) >= self._worth(runner)
+            site_id: room
+            for site_id, runner in self._runners.items()
+            if (room := runner.room()) >= self._worth(runner)
         }
         budget = HELD_MAX - self.held
         if budget <= 0:
             return False
-        claimed = await self._db.write(_claim_round, self._owner, places, budget, SITES_AT_ONCE - len(self._runners))
+        claimed = await self._db.write(
+            _claim_round, self._owner, places, budget, SITES_AT_ONCE - len(self._runners)
+        )
         await self._start(claimed)
         await self._park_idle(now)
         return any(jobs for _, jobs in claimed)
@@ -141,7 +163,6 @@ class Deliver:
         for site, part in claimed:
             runner = self._runners.setdefault(site.id, Runner(site))
             runner.site = site
-            runner.held += len(part)
             runner.idle_since = None if part else runner.idle_since or time.monotonic()
         if not everything:
             return
@@ -149,8 +170,8 @@ class Deliver:
         for site, part in claimed:
             runner = self._runners[site.id]
             jobs = self._library.jobs(part, loaded)
-            if len(jobs) < len(part):
-                await self._give_back(runner, [c for c in part if c.id not in {job.claimed.id for job in jobs}])
+            runner.held += len(jobs)
+            self._in_hand.update(job.claimed.id for job in jobs)
             runner.waiting.extend(jobs)
             wanted = min(runner.site.max_connections, len(runner.waiting) + len(runner.couriers))
             while len(runner.couriers) < wanted:
@@ -158,6 +179,8 @@ class Deliver:
                 runner.couriers.add(task)
                 task.add_done_callback(runner.couriers.discard)
             runner.woken.set()
+            if len(jobs) < len(part):
+                await self._give_back([each for each in part if each.id not in self._in_hand])
 
     async def _carry(self, runner: Runner) -> None:
         """One connection's life: job after job, until there is none for a while."""
@@ -168,7 +191,9 @@ class Deliver:
                 self._observe(runner.site.name, job.claimed, result.outcome)
                 runner.carried += 1
                 try:
-                    await self._after(runner, result)
+                    await self._surely(self._after(runner, result))
+                except Unavailable as lost:
+                    _log.warning("store_unavailable", site=runner.site.name, reason=str(lost))
                 finally:
                     runner.held -= 1
                 if runner.held <= runner.site.max_connections:
@@ -205,7 +230,7 @@ class Deliver:
     async def _after(self, runner: Runner, result: Result) -> None:
         job, outcome = result.job, result.outcome
         if outcome.verdict is Verdict.UNREACHABLE and clock.now_ms() - job.claimed.created_at < TOO_OLD_MS:
-            await self._give_back(runner, [job.claimed])
+            await self._give_back([job.claimed])
             await self._throttle(runner, outcome)
             return
         await self._settle_surely(result)
@@ -220,6 +245,7 @@ class Deliver:
         while True:
             try:
                 await self._settle(result)
+                self._in_hand.discard(result.job.claimed.id)
                 return
             except Unavailable:
                 await asyncio.sleep(SETTLE_PAUSE_S)
@@ -229,7 +255,8 @@ class Deliver:
         self._on_settled()
         return [result.job.claimed.id in kept for result in results]
 
-    async def _give_back(self, runner: Runner, claimed: list[Claimed]) -> None:
+    async def _give_back(self, claimed: list[Claimed]) -> None:
+        self._in_hand.difference_update(each.id for each in claimed)
         await self._db.write(queue.put_back, claimed, self._owner, clock.now_ms())
 
     async def _throttle(self, runner: Runner, outcome: Outcome) -> None:
@@ -239,10 +266,13 @@ class Deliver:
         runner.throttled = True
         failures = runner.site.failures + 1
         rest_s = outcome.back_off_s or BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1]
-        _log.warning("site_rests", site=runner.site.name, seconds=rest_s, code=outcome.code, reply=outcome.reply)
+        _log.warning(
+            "site_rests", site=runner.site.name, seconds=rest_s, code=outcome.code, reply=outcome.reply
+        )
         waiting = [job.claimed for job in runner.waiting]
         runner.waiting.clear()
         runner.held -= len(waiting)
+        self._in_hand.difference_update(each.id for each in waiting)
         await self._db.write(
             _throttle, runner.site.id, clock.now_ms() + rest_s * clock.SECOND, failures, waiting, self._owner
         )
@@ -253,7 +283,9 @@ class Deliver:
             site_id
             for site_id, runner in self._runners.items()
             if runner.held == 0
-            and (runner.throttled or (runner.idle_since is not None and now - runner.idle_since > SITE_KEPT_S))
+            and (
+                runner.throttled or (runner.idle_since is not None and now - runner.idle_since > SITE_KEPT_S)
+            )
         ]
         if idle:
             await self._db.write(queue.park, self._owner, idle)

@@ -8,7 +8,7 @@ import structlog
 from postrider.db.database import Unavailable
 
 FAULT_PAUSE_S = 1.0
-FAULT_PAUSE_MAX_S = 30.0
+FAULT_PAUSE_MAX_S = 5.0  # far shorter than a lease: it must be renewed once the store is back
 _log = structlog.get_logger("worker")
 
 
@@ -20,6 +20,7 @@ class Loop:
         self._once = once
         self._idle_s = idle_s
         self._woken = asyncio.Event()
+        self._stopped = asyncio.Event()
         self.stopping = False
         self.faults = 0
 
@@ -29,6 +30,7 @@ class Loop:
 
     def stop(self) -> None:
         self.stopping = True
+        self._stopped.set()
         self._woken.set()
 
     async def run(self) -> None:
@@ -46,15 +48,17 @@ class Loop:
                 _log.exception("worker_fault", loop=self.name)
                 more, pause_s = False, await self._rest(pause_s)
             if not more and not self.stopping:
-                await self._idle()
-
-    async def _idle(self) -> None:
-        try:
-            async with asyncio.timeout(self._idle_s):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+                await _wait(self._woken, self._idle_s)
 
     async def _rest(self, pause_s: float) -> float:
-        await asyncio.sleep(pause_s)
+        """Work that comes meanwhile waits, an end does not."""
+        await _wait(self._stopped, pause_s)
         return min(pause_s * 2, FAULT_PAUSE_MAX_S)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -26,7 +26,7 @@ def release(tx: Tx, dead: Sequence[str]) -> int:
 
 
 class Timers:
-    """The timers worker of one process. `on_lost` is called when our own lease has ended: others hold our work."""
+    """The timers worker of one process. `on_lost`: our own lease has ended, so others hold our work."""
 
     def __init__(
         self, db: Database, worker: lease.Worker, keyring: Keyring, on_lost: Callable[[], None]
@@ -48,8 +48,8 @@ class Timers:
         now = time.monotonic()
         for name, every_s, run in self._timers:
             if now - self._last.get(name, now - every_s) >= every_s:
-                self._last[name] = now
                 await run()
+                self._last[name] = now  # only now: what failed is due again at once
         return False
 
     async def _beat(self) -> None:

@@ -35,7 +35,7 @@ def hash_password(password: str) -> str:
 
 
 def by_key(tx: Tx, secret_hash: bytes, label: str) -> Caller | None:
-    """The caller behind an API key of one surface, or None: unknown, another surface's, switched off, expired."""
+    """The caller behind a surface's API key, or None: unknown, another surface's, switched off, expired."""
     credential = store.credential_by_hash(tx, secret_hash)
     if credential is None or credential.kind != "key" or credential.label != label:
         return None

@@ -21,7 +21,7 @@ HINT_CHARS = 12
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """A kind of API key a surface has registered: its name in `keys`, how it is made, and for which organization."""
+    """A surface's kind of API key: its name in `keys`, how it is made, and for which organization."""
 
     name: str
     label: str
@@ -42,7 +42,7 @@ class NewAccount:
 def create(
     tx: Tx, *, name: str, email: str, password_hash: str, plan: str, kinds: Sequence[KeyKind], sealer: Sealer
 ) -> NewAccount:
-    """Everything a new customer needs, in one transaction. Raises Invalid, or Conflict for a taken address."""
+    """All that a new customer needs, in one transaction. Raises Invalid, or Conflict for a taken address."""
     if not name.strip() or len(name) > NAME_MAX_CHARS:
         raise Invalid(field="name", message=f"name must have 1 to {NAME_MAX_CHARS} characters")
     if plan not in PLANS:

@@ -1,4 +1,4 @@
-"""SMTP credentials: made, restricted, rotated, switched off. Passwords are told once and kept as HMAC only."""
+"""SMTP credentials: made, restricted, rotated, switched off. Passwords are told once, kept as HMAC only."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from postrider.kit import clock
 from postrider.kit.ids import RowId, new_id, random_text
 from postrider.kit.seal import Sealer
 
-PASSWORD_PREFIX = "smtp_"
+PREFIX = "smtp_"  # of passwords
 PASSWORD_CHARS = 32  # 160 bits
 NAME_MAX_CHARS = 100
 LABEL = "smtp"
@@ -49,7 +49,7 @@ def insert_smtp(
         name=name,
         username=username.lower(),
         secret_hash=sealer.hash_key(password),
-        hint=PASSWORD_PREFIX,
+        hint=PREFIX,
         scopes=["messages:send"],
         is_master=int(is_master),
         created_at=now,
@@ -126,4 +126,4 @@ def _slug(name: str) -> str:
 
 
 def _password() -> str:
-    return PASSWORD_PREFIX + random_text(PASSWORD_CHARS)
+    return PREFIX + random_text(PASSWORD_CHARS)

@@ -162,7 +162,7 @@ def next_number(tx: Tx, organization_id: int, noun: str) -> int:
 
 
 def use(tx: Tx, amounts: dict[int, tuple[int, int]]) -> set[int]:
-    """Count messages of this month: {organization: (amount, allowed)}; answers the organizations whose plan had room.
+    """Count messages of this month, {organization: (amount, allowed)}; answers those whose plan had room.
 
     One update with the limit in its WHERE: parallel senders cannot pass it together.
     """

@@ -1,4 +1,4 @@
-"""The last hop, one courier for each open connection: capture keeps the mail, the simulator plays, SMTP sends."""
+"""The last hop, a courier a connection: capture keeps the mail, the simulator plays, SMTP sends."""
 
 import asyncio
 import ssl
@@ -20,7 +20,7 @@ DELIVERIES_A_CONNECTION = 10_000
 
 
 class Courier(Protocol):
-    """`ready`, then `adapt` the mail to what the peer can take, then `deliver`; never raises for remote faults."""
+    """`ready`, then `adapt` the mail to what the peer takes, then `deliver`; remote faults never raise."""
 
     via: Via
 
@@ -92,7 +92,7 @@ class SimulatorCourier(CaptureCourier):
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Where all mail goes: `smtp://user:password@host:port`; `smtp+tls` insists on STARTTLS and a good certificate."""
+    """Where all mail goes: `smtp://user:password@host:port`; `smtp+tls` insists on a good certificate."""
 
     host: str
     port: int
@@ -108,7 +108,9 @@ class Relay:
         """Raises ValueError for what is no relay URL."""
         parts = urlsplit(url)
         if parts.scheme not in ("smtp", "smtp+tls") or not parts.hostname:
-            raise ValueError("must read smtp://user:password@host:port, or smtp+tls://… to insist on STARTTLS")
+            raise ValueError(
+                "must read smtp://user:password@host:port, or smtp+tls://… to insist on STARTTLS"
+            )
         auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         tls = Tls.REQUIRED if parts.scheme == "smtp+tls" else Tls.OPPORTUNISTIC
         return cls(parts.hostname, parts.port or 25, auth, tls)
@@ -127,12 +129,20 @@ class SmtpCourier:
         self._delivered = 0
 
     async def ready(self, job: Job) -> Outcome | None:
-        if self._connection is not None and self._connection.is_open and self._delivered < DELIVERIES_A_CONNECTION:
+        if (
+            self._connection is not None
+            and self._connection.is_open
+            and self._delivered < DELIVERIES_A_CONNECTION
+        ):
             return None
         await self.close()
         self._delivered = 0
         opened = await self._open(self._relay.tls)
-        if isinstance(opened, Failure) and opened.stage is Stage.STARTTLS and self._relay.tls is not Tls.REQUIRED:
+        if (
+            isinstance(opened, Failure)
+            and opened.stage is Stage.STARTTLS
+            and self._relay.tls is not Tls.REQUIRED
+        ):
             opened = await self._open(Tls.NEVER)
         if isinstance(opened, Connection):
             self._connection = opened
@@ -214,9 +224,26 @@ def _outcome(
     """The outcome an answer means, by the rules of classify.toml."""
     if answer.is_accepted:
         return Outcome(
-            Verdict.DELIVERED, via, host, ip, tls, answer.code, answer.enhanced, answer.text, transcript=transcript
+            Verdict.DELIVERED,
+            via,
+            host,
+            ip,
+            tls,
+            answer.code,
+            answer.enhanced,
+            answer.text,
+            transcript=transcript,
         )
     found = classify(answer.code, answer.enhanced, answer.text, answer.stage)
     return Outcome(
-        Verdict(found.verdict.value), via, host, ip, tls, answer.code, answer.enhanced, answer.text, found, transcript
+        Verdict(found.verdict.value),
+        via,
+        host,
+        ip,
+        tls,
+        answer.code,
+        answer.enhanced,
+        answer.text,
+        found,
+        transcript,
     )

@@ -1,4 +1,4 @@
-"""From claimed messages to jobs: contents, keys, organizations and suppression, a query for each kind of thing.
+"""From claimed messages to jobs: contents, keys, organizations, suppression; a query for each kind of thing.
 
 What many messages share (a prepared content, a parsed key) is kept in a bounded memory.
 """
@@ -44,7 +44,11 @@ def load(tx: Tx, claimed: Sequence[Claimed], known: frozenset[RowId]) -> Loaded:
     pairs = sorted({(c.organization_id, c.domain_id) for c in claimed if c.domain_id is not None})
     return Loaded(
         contents={
-            id_: (c, bodies.get(id_), {ref.hash: files[ref.hash] for ref in c.attachments if ref.hash in files})
+            id_: (
+                c,
+                bodies.get(id_),
+                {ref.hash: files[ref.hash] for ref in c.attachments if ref.hash in files},
+            )
             for id_, c in found.items()
         },
         keys=domains.signing_keys(tx, pairs),
@@ -67,7 +71,7 @@ class Library:
         return frozenset([each.content_id for each in claimed if each.content_id in self._contents])
 
     def jobs(self, claimed: Sequence[Claimed], loaded: Loaded) -> list[Job]:
-        """The jobs of claimed messages, in order; those whose content the memory lost meanwhile are left out."""
+        """The jobs of claimed messages, in order; left out: those whose content the memory lost meanwhile."""
         for content_id, (found, body, files) in loaded.contents.items():
             prepared = None if body is None else content.prepare(found, body, files)
             self._keep(content_id, found, prepared)

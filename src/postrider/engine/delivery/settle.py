@@ -1,4 +1,4 @@
-"""What attempts came to, made durable: attempts, the next try or the end, events, captured mail; one transaction."""
+"""What attempts came to, in one transaction: the attempt, the next try or the end, events, captured mail."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,8 +32,8 @@ class _Decided:
 def settle(tx: Tx, results: Sequence[Result], owner: str) -> set[RowId]:
     """Settle attempts of messages that `owner` holds; answers the ids settled.
 
-    What we lost meanwhile (cancelled, or another worker's by now) is left alone, but for one thing: a mail the far
-    end took was delivered, whoever holds its row, as long as the row had not ended.
+    What we lost meanwhile (cancelled, or another worker's by now) is left alone, but for one thing: a mail
+    the far end took was delivered, whoever holds its row, as long as the row had not ended.
     """
     now = clock.now_ms()
     decided = [_decide(result, now) for result in results]
@@ -112,7 +112,11 @@ def _attempt(result: Result) -> Attempt:
 
 def _events(decided: _Decided, now: int) -> list[Event]:
     outcome = decided.result.outcome
-    said: dict[str, Any] = {"code": outcome.code, "enhanced": outcome.enhanced, "reply": _short(outcome.reply)}
+    said: dict[str, Any] = {
+        "code": outcome.code,
+        "enhanced": outcome.enhanced,
+        "reply": _short(outcome.reply),
+    }
     match decided.status:
         case Status.DELIVERED:
             via: dict[str, Any] = {"via": outcome.via.value, "host": outcome.host}
@@ -131,7 +135,11 @@ def _events(decided: _Decided, now: int) -> list[Event]:
         case Status.SUPPRESSED:
             return [_event(decided, EventKind.SUPPRESSED, now, {"reason": outcome.reply})]
         case _:
-            facts: dict[str, Any] = {"retry_at": decided.due_at, "attempt": decided.claimed.attempts + 1, **said}
+            facts: dict[str, Any] = {
+                "retry_at": decided.due_at,
+                "attempt": decided.claimed.attempts + 1,
+                **said,
+            }
             return [_event(decided, EventKind.DEFERRED, now, facts)]
 
 

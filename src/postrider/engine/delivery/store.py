@@ -41,8 +41,8 @@ def insert_captured(tx: Tx, mails: Sequence[tuple[Captured, bytes]]) -> None:
         tx,
         [
             (
-                mail.organization_id, mail.id, mail.message_id, mail.recipient, mail.address_key, mail.from_header,
-                mail.subject, mail.size_bytes, mail.created_at,
+                mail.organization_id, mail.id, mail.message_id, mail.recipient, mail.address_key,
+                mail.from_header, mail.subject, mail.size_bytes, mail.created_at,
             )
             for mail, _ in mails
         ],
@@ -74,7 +74,9 @@ def list_captured(
     return [_captured(row) for row in rows]
 
 
-def one_captured(tx: Tx, organization_ids: Sequence[int], captured_id: RowId) -> tuple[Captured, bytes] | None:
+def one_captured(
+    tx: Tx, organization_ids: Sequence[int], captured_id: RowId
+) -> tuple[Captured, bytes] | None:
     """A mail and its bytes as they would have been sent."""
     row = tx.execute(_select(organization_ids).where(captured.c.id == captured_id)).one_or_none()
     if row is None:
@@ -134,7 +136,15 @@ def captured_of(
 ) -> tuple[Captured, bytes]:  # fmt: skip
     return (
         Captured(
-            organization_id, new_id(), message_id, recipient, address_key, from_header, subject, len(body), now
+            organization_id,
+            new_id(),
+            message_id,
+            recipient,
+            address_key,
+            from_header,
+            subject,
+            len(body),
+            now,
         ),
         body,
     )

@@ -11,7 +11,15 @@ from postrider.engine.domains.find import (
     list_domains,
     signing_keys,
 )
-from postrider.engine.domains.model import Algorithm, Checks, DkimKey, DnsRecord, Domain, DomainStatus, SigningKey
+from postrider.engine.domains.model import (
+    Algorithm,
+    Checks,
+    DkimKey,
+    DnsRecord,
+    Domain,
+    DomainStatus,
+    SigningKey,
+)
 from postrider.engine.domains.remove import remove
 from postrider.engine.domains.rotate import activate, rotate
 from postrider.engine.domains.rules import records

@@ -59,7 +59,7 @@ def first_verified(tx: Tx, organization_id: int) -> Domain | None:
 
 
 def signing_keys(tx: Tx, domain_ids: Sequence[tuple[int, RowId]]) -> dict[RowId, list[SigningKey]]:
-    """The active keys of (organization, domain) pairs by domain and selector; a domain without any is left out."""
+    """Active keys of (organization, domain) pairs, by domain and selector; a domain without is left out."""
     return store.signing_keys(tx, sorted(set(domain_ids))) if domain_ids else {}
 
 

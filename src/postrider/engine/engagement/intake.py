@@ -1,4 +1,4 @@
-"""Takes hits in: a pixel or a redirect is answered at once, its row follows with the next write, 50 ms later at most."""
+"""Takes hits in: a pixel or a redirect is answered at once, its row follows with the next write, in 50 ms."""
 
 import asyncio
 from dataclasses import field

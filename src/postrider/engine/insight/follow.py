@@ -31,7 +31,9 @@ def count(tx: Tx, shard: int, events: Sequence[Event]) -> None:
     of_messages = [event for event in events if event.message_id is not None and _measure(event) is not None]
     if not of_messages:
         return
-    known = messages.addresses(tx, [(event.organization_id, event.message_id or b"") for event in of_messages])
+    known = messages.addresses(
+        tx, [(event.organization_id, event.message_id or b"") for event in of_messages]
+    )
     counts: Counter[store.Place] = Counter()
     for event in of_messages:
         address = known.get(event.message_id or b"")

@@ -1,4 +1,4 @@
-"""Long work as rows: a page's effect and the new position are one transaction, so a kill neither skips nor repeats."""
+"""Long work as rows: a page and the new position are one transaction, so a kill neither skips nor repeats."""
 
 from postrider.engine.jobs.store import (
     PAGE_ROWS,

@@ -84,7 +84,7 @@ def page_body(tx: Tx, job: Job) -> bytes:
 
 
 def finish_page(tx: Tx, job: Job, owner: str) -> bool:
-    """In the page's own transaction: drop the page, move on, let others' jobs have their turn. False: not ours any more."""
+    """In the page's own transaction: drop it, move on, let other jobs have a turn. False: no longer ours."""
     ended = job.position + 1 >= job.pages
     now = clock.now_ms()
     done = tx.execute(
@@ -117,7 +117,7 @@ def finish_page(tx: Tx, job: Job, owner: str) -> bool:
 
 
 def give_back(tx: Tx, job: Job, owner: str, error: str) -> None:
-    """A page failed: tried again later, and after FAILURES_MAX times in a row the job is failed, with the reason."""
+    """A page failed: it is tried again later; FAILURES_MAX times in a row fail the job, with the reason."""
     failures = job.failures + 1
     failed = failures >= FAILURES_MAX
     tx.execute(

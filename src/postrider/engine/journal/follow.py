@@ -1,6 +1,7 @@
-"""Followers: whoever must hear of events. One transaction applies all of them to a batch and drops its tail rows.
+"""Followers: whoever must hear of events. One transaction applies all of them to a batch and drops its tail.
 
-A batch that fails is halved until the one event that cannot be taken stands alone; it is parked with its reason.
+A batch that fails is halved until the one event that cannot be taken stands alone; it is parked with its
+reason.
 """
 
 from collections.abc import Callable, Sequence

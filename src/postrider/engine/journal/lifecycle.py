@@ -31,7 +31,7 @@ def marks_of(event: Event) -> tuple[Mark, ...]:
 
 
 def suppression_of(event: Event, address_key: str, domain_hex: str | None) -> Entry | None:
-    """What must hold before the next send: hard bounces and complaints block at once, an opt-out counts at once."""
+    """What must hold before the next send: hard bounces and complaints block, an opt-out counts, at once."""
     match event.kind:
         case EventKind.BOUNCED if (event.data or {}).get("class") == "hard":
             return _entry(

@@ -1,4 +1,4 @@
-"""`record`: append events, fold what they mean into their messages, suppress, write the tail. Nobody else does."""
+"""`record`: append events, fold them into their messages, suppress, write the tail. Nobody else does."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _SUPPRESSING = {EventKind.BOUNCED, EventKind.COMPLAINED, EventKind.UNSUBSCRIBED}
 def record(tx: Tx, events: Sequence[Event]) -> list[Event]:
     """Write events in one transaction with what caused them; answers those that are new.
 
-    A repeat (same organization and source_id) is left out whole: no second mark, no second suppression, no second tail row.
+    A repeat (same organization and source_id) is left out whole: no second mark, suppression or tail row.
     """
     if not events:
         return []

@@ -121,7 +121,9 @@ def of_messages(tx: Tx, organization_id: int, message_ids: Sequence[RowId]) -> l
         .order_by(events.c.at, events.c.id)
         .limit(TIMELINE_MAX)
     )
-    return [Event(row[0], _KIND[row[2]], row[3], row[4], row[5], row[6], row[7], row[8], row[1]) for row in rows]
+    return [
+        Event(row[0], _KIND[row[2]], row[3], row[4], row[5], row[6], row[7], row[8], row[1]) for row in rows
+    ]
 
 
 def _row(event: Event) -> tuple[Any, ...]:

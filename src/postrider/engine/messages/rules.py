@@ -1,7 +1,7 @@
 """The status state machine: which mark may follow which status, written out.
 
-Late and doubled marks are expected: a bounce report after a delivery adds its mark and leaves `delivered`; an opening
-never changes the status; what ended stays ended.
+Late and doubled marks are expected: a bounce report after a delivery adds its mark and leaves `delivered`; an
+opening never changes the status; what ended stays ended.
 """
 
 from enum import Enum

@@ -74,13 +74,13 @@ _insert_attachments = insert_batch(
 )
 _insert_messages = insert_batch(
     messages,
-    "organization_id", "id", "group_id", "content_id", "campaign_id", "recipient", "address_key", "role", "vars",
-    "stream", "declared_stream", "domain_id", "lane_id", "created_at", "due_at", "status", "is_test",
+    "organization_id", "id", "group_id", "content_id", "campaign_id", "recipient", "address_key", "role",
+    "vars", "stream", "declared_stream", "domain_id", "lane_id", "created_at", "due_at", "status", "is_test",
 )  # fmt: skip
 _insert_attempts = insert_batch(
     attempts,
-    "organization_id", "message_id", "number", "started_at", "duration_ms", "outcome", "via", "host", "ip", "tls",
-    "code", "enhanced", "reply", "rule", "bounce_class", "transcript",
+    "organization_id", "message_id", "number", "started_at", "duration_ms", "outcome", "via", "host", "ip",
+    "tls", "code", "enhanced", "reply", "rule", "bounce_class", "transcript",
     tail="ON CONFLICT DO NOTHING",
 )  # fmt: skip
 _addresses = Batch(
@@ -127,7 +127,8 @@ def insert_messages(tx: Tx, new: Sequence[NewMessage], lane_ids: Sequence[int]) 
             (
                 m.organization_id, m.id, m.group_id, m.content_id, m.campaign_id, m.recipient, m.address_key,
                 int(m.role), None if m.vars is None else json.dumps(m.vars), int(m.stream),
-                int(m.declared_stream), m.domain_id, lane_id, m.created_at, m.due_at, int(m.status), int(m.is_test),
+                int(m.declared_stream), m.domain_id, lane_id, m.created_at, m.due_at, int(m.status),
+                int(m.is_test),
             )
             for m, lane_id in zip(new, lane_ids, strict=True)
         ],
@@ -139,8 +140,8 @@ def insert_attempts(tx: Tx, new: Sequence[Attempt]) -> None:
         tx,
         [
             (
-                a.organization_id, a.message_id, a.number, a.started_at, a.duration_ms, a.outcome, a.via, a.host,
-                a.ip, a.tls, a.code, a.enhanced, a.reply, a.rule, a.bounce_class, a.transcript,
+                a.organization_id, a.message_id, a.number, a.started_at, a.duration_ms, a.outcome, a.via,
+                a.host, a.ip, a.tls, a.code, a.enhanced, a.reply, a.rule, a.bounce_class, a.transcript,
             )
             for a in new
         ],
@@ -148,7 +149,7 @@ def insert_attempts(tx: Tx, new: Sequence[Attempt]) -> None:
 
 
 def fold(tx: Tx, changes: Sequence[Change]) -> None:
-    """Leave marks on messages: first times, counters, and the status where it had not ended. (organization, id, at, marks)"""
+    """Leave marks, (organization, id, at, marks): first times, counters, the status if it was open."""
     ats: dict[tuple[int, RowId], dict[Mark, int]] = {}
     counts: dict[tuple[int, RowId, Mark], int] = {}
     for organization_id, message_id, at, marks in changes:

@@ -1,4 +1,4 @@
-"""Anything that becomes queued mail: single sends, bulk, and (later) campaigns go through here, whatever the door."""
+"""Whatever becomes queued mail: single sends, bulk, (later) campaigns go through here, whatever the door."""
 
 from postrider.engine.sending.bulk import BulkCommand, BulkReceipt, submit_bulk
 from postrider.engine.sending.model import Accepted, Receipt, Recipient, Refused, SendCommand, Submission

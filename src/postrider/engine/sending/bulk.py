@@ -74,7 +74,10 @@ def check_bulk(tx: Tx, command: BulkCommand, routes: Routes) -> CheckedBulk:
 
 
 def submit_bulk(tx: Tx, checked: CheckedBulk) -> BulkReceipt:
-    """The writing half: quota, content, campaign and the job's pages. Raises QuotaExceeded or IdempotencyConflict."""
+    """The writing half: quota, content, campaign, the job's pages.
+
+    Raises QuotaExceeded or IdempotencyConflict.
+    """
     draft = checked.draft
     if (kept := _kept_answer(tx, draft)) is not None:
         return kept
@@ -160,7 +163,9 @@ def _pages(checked: CheckedBulk) -> list[bytes]:
         [recipient.address, recipient.address_key, values, recipient.address_key in free]
         for recipient, values in zip(checked.draft.submission.recipients, checked.command.vars, strict=True)
     ]
-    return [json.dump_bytes(rows[start : start + jobs.PAGE_ROWS]) for start in range(0, len(rows), jobs.PAGE_ROWS)]
+    return [
+        json.dump_bytes(rows[start : start + jobs.PAGE_ROWS]) for start in range(0, len(rows), jobs.PAGE_ROWS)
+    ]
 
 
 def unique_recipients(

@@ -16,7 +16,7 @@ RECIPIENTS_MAX = 1_000  # of one request; more is bulk
 
 @record
 class SendCommand:
-    """One mail to a few recipients, as parts. None for a flag: as the domain, then the organization has it."""
+    """One mail to a few recipients, as parts. A flag that is None is as the domain or organization has it."""
 
     to: list[Mailbox]
     subject: str
@@ -67,7 +67,7 @@ class Prepared:
 
 @record
 class Submission:
-    """A prepared content, who sends it, to whom; with an idempotency key, its fingerprint makes repeats known."""
+    """A prepared content, who sends it, to whom; with an idempotency key, the fingerprint tells repeats."""
 
     principal: Principal
     prepared: Prepared

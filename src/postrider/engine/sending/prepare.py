@@ -60,7 +60,9 @@ def prepare_raw(
     adopted: content.Adopted, envelope_recipients: Iterable[str], stream: Stream
 ) -> tuple[Prepared, list[Recipient]]:
     """MIME as a program handed it in; who is not in To or Cc is a blind copy."""
-    to, cc = ({address_key(parse_mailbox(text).address) for text in texts} for texts in (adopted.to, adopted.cc))
+    to, cc = (
+        {address_key(parse_mailbox(text).address) for text in texts} for texts in (adopted.to, adopted.cc)
+    )
     recipients: dict[str, Recipient] = {}
     for address in envelope_recipients:
         key = address_key(address)

@@ -1,4 +1,4 @@
-"""Which site a recipient's mail waits at: by how the installation delivers, never by a look-up (accepting needs no DNS)."""
+"""Which site a recipient's mail waits at: by how the installation delivers; accepting looks nothing up."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Site names: `capture`, `simulator`, `relay`, or `mx:` and the recipient's domain until its MX set is known."""
+    """Site names: `capture`, `simulator`, `relay`; `mx:` and the domain until its MX set is known."""
 
     delivery: Delivery
     site_connections: int = 20  # to a stranger's servers

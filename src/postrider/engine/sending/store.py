@@ -40,7 +40,7 @@ _forget = Batch(
 
 
 def reserve_keys(tx: Tx, keys: Sequence[tuple[int, str, bytes]]) -> set[tuple[int, str]]:
-    """(organization, key, fingerprint): answers those that nobody had; waits for whoever holds one unanswered."""
+    """(organization, key, fingerprint): answers those nobody had; waits for whoever holds one unanswered."""
     expires_at = clock.now_ms() + KEPT_MS
     return {(row[0], row[1]) for row in _reserve(tx, [(*key, expires_at) for key in keys])}
 

@@ -1,6 +1,7 @@
 """`submit`: requests become contents and messages on their lanes, many requests in one set of statements.
 
-Expected refusals are values; an unexpected error fails the whole batch, and the caller runs it again one by one.
+Expected refusals are values; an unexpected error fails the whole batch, and the caller runs it again one by
+one.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,8 +75,8 @@ Step = Callable[[Tx, list[Draft], Routes], None]
 def submit(tx: Tx, submissions: Sequence[Submission], routes: Routes) -> list[Receipt | EngineError]:
     """Accept what can be accepted; one answer for each submission, in order.
 
-    A request of which no To recipient may be mailed is refused whole; else those who may not are left out, each with
-    its reason, and kept as suppressed messages, so that the record says what happened.
+    A request of which no To recipient may be mailed is refused whole; else those who may not are left out,
+    each with its reason, and kept as suppressed messages, so that the record says what happened.
     """
     now = clock.now_ms()
     drafts = [Draft(submission, now) for submission in submissions]
@@ -149,16 +150,22 @@ def check_recipients(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
             else:
                 draft.refused.append(Refused(recipient.address, error))
         if not draft.free or (draft.refused and not any(r.role is Role.TO for r in draft.free)):
-            draft.error = draft.refused[0].error if draft.refused else Invalid(field="to", message="no recipient")
+            draft.error = (
+                draft.refused[0].error if draft.refused else Invalid(field="to", message="no recipient")
+            )
 
 
 def use_quota(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
-    """One update per organization; where a plan has no room for all of a batch, requests are asked one by one."""
+    """One update per organization; where a plan has no room for a whole batch, requests go one by one."""
     amounts: dict[int, int] = {}
     for draft in drafts:
         amounts[draft.organization_id] = amounts.get(draft.organization_id, 0) + len(draft.free)
     allowed = {draft.organization_id: _allowed(draft) for draft in drafts}
-    granted = accounts.use(tx, {id_: (amount, allowed[id_]) for id_, amount in amounts.items()}) if amounts else set()
+    granted = (
+        accounts.use(tx, {id_: (amount, allowed[id_]) for id_, amount in amounts.items()})
+        if amounts
+        else set()
+    )
     for draft in drafts:
         id_ = draft.organization_id
         if id_ not in granted and not accounts.use(tx, {id_: (len(draft.free), allowed[id_])}):
@@ -174,7 +181,8 @@ def write(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
     for draft in drafts:
         new_contents.append((content_of(draft), draft.submission.prepared.body))
         attachments += [
-            (draft.organization_id, ref.hash, body, draft.now) for ref, body in draft.submission.prepared.attachments
+            (draft.organization_id, ref.hash, body, draft.now)
+            for ref, body in draft.submission.prepared.attachments
         ]
     messages.insert_contents(tx, new_contents)
     if attachments:
@@ -332,13 +340,15 @@ def _choose_domain(tx: Tx, draft: Draft, verified: dict[tuple[int, str], Domain]
 
 
 def _flags(draft: Draft) -> tuple[bool, bool, bool]:
-    """(opens, clicks, unsubscribe header): the mail's own word, then the domain's, then the organization's."""
+    """(opens, clicks, unsubscribe header): the mail's word, then the domain's, then the organization's."""
     assert draft.organization is not None
     settings, domain, prepared = draft.organization.settings, draft.domain, draft.submission.prepared
     on = _first(domain.tracking_enabled if domain else None, settings.tracking_enabled)
     opens = _first(domain.open_tracking_enabled if domain else None, settings.open_tracking_enabled)
     clicks = _first(domain.click_tracking_enabled if domain else None, settings.click_tracking_enabled)
-    header = _first(domain.unsubscribe_header_enabled if domain else None, settings.unsubscribe_header_enabled)
+    header = _first(
+        domain.unsubscribe_header_enabled if domain else None, settings.unsubscribe_header_enabled
+    )
     return on and _first(prepared.track_opens, opens), on and _first(prepared.track_clicks, clicks), header
 
 

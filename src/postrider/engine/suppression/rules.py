@@ -22,8 +22,8 @@ def decide(
 ) -> tuple[Verdict, str]:
     """The verdict on one address and the reason of the entry that decided it.
 
-    An opt-out in reach stops the message whatever else is said, unless the organization exempts transactional mail;
-    a block in reach stops it unless an allow is in reach too.
+    An opt-out in reach stops the message whatever else is said, unless the organization exempts transactional
+    mail; a block in reach stops it unless an allow is in reach too.
     """
     blocked: Entry | None = None
     allowed = False

@@ -14,7 +14,8 @@ from postrider.kit.ids import RowId, new_id
 
 _find = Batch(
     """SELECT s.organization_id, s.address_key, s.scope, s.scope_id, s.class, s.reason, s.source, s.message_id
-       FROM v JOIN suppressions s ON s.organization_id = v.organization_id AND s.address_key = v.address_key""",
+       FROM v JOIN suppressions s
+         ON s.organization_id = v.organization_id AND s.address_key = v.address_key""",
     organization_id=int,
     address_key=str,
 )

@@ -1,1 +1,1 @@
-"""What every HTTP surface shares: the services it calls, the request's body, credentials and errors as values."""
+"""What every HTTP surface shares: the services it calls, a request's body, credentials, errors as values."""

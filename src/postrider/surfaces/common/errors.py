@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from postrider.engine.errors import EngineError, Invalid
+from postrider.engine.errors import EngineError, Invalid, TemplateFault
 from postrider.kit import json
 
 FAULTS_MAX = 100  # of one body that are told
@@ -53,11 +53,11 @@ def invalid_body(error: ValidationError) -> Invalid:
 
 def faults_of(error: EngineError) -> list[Fault]:
     """What an Invalid or a TemplateFault found, one fault each; none for other errors."""
-    facts = error.facts
-    if "message" not in facts:
+    if not isinstance(error, Invalid | TemplateFault):
         return []
+    facts = error.facts
     if "faults" not in facts:
-        return [Fault(str(facts.get("field", "")), str(facts["message"]))]
+        return [_fault(facts)]
     return [_fault(found) for found in facts["faults"]]
 
 
@@ -70,7 +70,9 @@ def refuse_nul(raw: bytes) -> None:
 
 
 def _fault(found: Any) -> Fault:
-    return found if isinstance(found, Fault) else Fault(str(found.get("field", "")), str(found["message"]))
+    if isinstance(found, Fault):
+        return found
+    return Fault(str(found.get("field", "")), str(found.get("message", "")))
 
 
 def _with_nul(value: Any, path: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp
 
 from postrider.db.database import Database, Unavailable
-from postrider.engine.accounts import Keyring, KeyKind
+from postrider.engine.accounts import KeyKind, Keyring
 from postrider.engine.engagement import Intake
 from postrider.engine.sending import Sender
 from postrider.kit.dns import Resolver

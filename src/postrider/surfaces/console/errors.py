@@ -1,14 +1,13 @@
 """How refusals are said here: {error: {code, message, facts}}; a total map from engine error to status."""
 
+from http import HTTPStatus
 from typing import Any
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from postrider.engine import errors
-from postrider.kit import json
-from postrider.surfaces.common.services import Unavailable
+from postrider.surfaces.common.errors import Refused
+from postrider.surfaces.common.operations import RETRY_AFTER_S, answer
 
 STATUS: dict[type[errors.EngineError], int] = {
     errors.Unauthenticated: 401,
@@ -30,50 +29,25 @@ STATUS: dict[type[errors.EngineError], int] = {
     errors.NotAllowedNow: 409,
     errors.Busy: 503,
 }
-RETRY_AFTER_S = 5
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+_FAILURES = {404: "not_found", 405: "method_not_allowed", 500: "internal", 503: "unavailable"}
 
 
-def body_of(code: str, message: str, facts: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "facts": facts or {}}}
-
-
-async def on_refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.EngineError)
-    status = STATUS[type(error)]
+def refuse(error: errors.EngineError | Refused) -> Response:
+    if isinstance(error, Refused):
+        return _say(error.said.status, error.said.code, error.message)
     facts = {name: fact for name, fact in error.facts.items() if name != "message"}
-    return _answer(status, body_of(error.code, error.sentence, facts), _headers(status))
+    response = _say(STATUS[type(error)], error.code, error.sentence, facts)
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    elif response.status_code in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
 
 
-async def on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = _HTTP_CODES.get(error.status_code, "invalid")
-    return _answer(error.status_code, body_of(code, error.detail), dict(error.headers or {}))
+def fail(status: int) -> Response:
+    """404, 405, 500, 503: what no operation answered."""
+    return _say(status, _FAILURES.get(status, "invalid"), HTTPStatus(status).phrase)
 
 
-async def on_unavailable(request: Request, error: Exception) -> Response:
-    message = "The store cannot take this now; try again shortly."
-    return _answer(503, body_of("unavailable", message), _headers(503))
-
-
-async def on_fault(request: Request, error: Exception) -> Response:
-    """Answers what nobody foresaw; the server above logs it with its traceback."""
-    return _answer(500, body_of("internal", "Internal server error"))
-
-
-HANDLERS = {
-    errors.EngineError: on_refusal,
-    HTTPException: on_http,
-    Unavailable: on_unavailable,
-    Exception: on_fault,
-}
-
-
-def _headers(status: int) -> dict[str, str]:
-    if status == 401:
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
-
-
-def _answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dump_bytes(body), status, headers, "application/json")
+def _say(status: int, code: str, message: str, facts: dict[str, Any] | None = None) -> Response:
+    return answer({"error": {"code": code, "message": message, "facts": facts or {}}}, status)

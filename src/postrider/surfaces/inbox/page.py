@@ -118,8 +118,8 @@ class Pages:
 
 
 _SMTP = """printf 'From: hello@{domain}\\nTo: ann@example.com\\nSubject: My first mail\\n\\nIt works.\\n' |
-  curl --url smtp://{host}:{port} --ssl-reqd --insecure --user '{username}' \\
-    --mail-from hello@{domain} --mail-rcpt ann@example.com --upload-file -"""
+curl smtp://{host}:{port} --ssl-reqd --insecure \\
+  --user '{username}' --mail-from hello@{domain} --mail-rcpt ann@example.com -T -"""
 
 
 def _root(request: Request) -> str:

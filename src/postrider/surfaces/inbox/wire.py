@@ -43,15 +43,15 @@ def limit_of(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def timeout_of(query: Mapping[str, str]) -> float:
-    """Seconds."""
+def seconds_of(query: Mapping[str, str], field: str, default: float) -> float:
+    """A time to wait, TIMEOUT_MAX_S at most."""
     try:
-        timeout = float(query.get("timeout", TIMEOUT_DEFAULT_S))
+        seconds = float(query.get(field, default))
     except ValueError:
-        timeout = -1.0
-    if not 0 <= timeout <= TIMEOUT_MAX_S:
-        raise Invalid(field="timeout", message=f"timeout must be 0 to {TIMEOUT_MAX_S:g} seconds")
-    return timeout
+        seconds = -1.0
+    if not 0 <= seconds <= TIMEOUT_MAX_S:  # also refuses NaN
+        raise Invalid(field=field, message=f"{field} must be 0 to {TIMEOUT_MAX_S:g} seconds")
+    return seconds
 
 
 def first_id_at(at_ms: int) -> RowId:

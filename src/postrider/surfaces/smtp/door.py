@@ -1,4 +1,4 @@
-"""Behind the SMTP protocol: credentials, adopting the message, handing it to the engine like every other door."""
+"""Behind the SMTP protocol: credentials, adopting the message, handing it to the engine as any door does."""
 
 import ipaddress
 import time
@@ -44,7 +44,10 @@ class Door:
             if address in network:
                 kept = self._known.get(username)
                 if kept is None or kept[0] < time.monotonic():
-                    kept = (time.monotonic() + TRUSTED_KEPT_S, await self._services.keyring.by_username(username))
+                    kept = (
+                        time.monotonic() + TRUSTED_KEPT_S,
+                        await self._services.keyring.by_username(username),
+                    )
                     self._known[username] = kept
                 return kept[1]
         return None
@@ -74,7 +77,7 @@ class Door:
         return Reply(250, "2.0.0", f"queued as {to_uuid(receipt.group_id)}")
 
     def _received(self, envelope: Envelope, group_id: RowId) -> bytes:
-        """The trace line (RFC 5321 4.4), without the client's address: it is nobody's business but the sender's."""
+        """The trace line (RFC 5321 4.4), without the client's address: that is the sender's affair."""
         with_ = "UTF8SMTP" if envelope.smtputf8 else "ESMTP"
         with_ += "S" if envelope.tls else ""
         date = formatdate(clock.now_ms() / 1000)

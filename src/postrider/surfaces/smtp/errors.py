@@ -1,4 +1,4 @@
-"""What the engine's refusals are called in SMTP: a total map to reply codes (RFC 5321) and enhanced codes (RFC 3463)."""
+"""The engine's refusals in SMTP: a total map to reply codes (RFC 5321) and enhanced codes (RFC 3463)."""
 
 from postrider.engine import errors
 from postrider.surfaces.smtp.backend import Reply

@@ -1,7 +1,7 @@
-"""/track/o, /track/c, /track/u: a pixel always, a redirect only to links the message carried, an opt-out confirmed.
+"""/track/o, /track/c, /track/u: a pixel always, a redirect only to links of the mail, an opt-out confirmed.
 
-These answer strangers at the pace of a campaign: no store is asked for a pixel, a click reads one row unless its
-message was clicked a moment ago.
+These answer strangers at the pace of a campaign: no store is asked for a pixel, a click reads one row unless
+its message was clicked a moment ago.
 """
 
 import time
@@ -22,9 +22,7 @@ from postrider.kit.address import parse_mailbox
 from postrider.surfaces.common.body import read_body
 from postrider.surfaces.common.services import Services, Unavailable
 
-GIF = bytes.fromhex(
-    "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
-)
+GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 TARGETS_MAX = 10_000
 TARGETS_KEPT_S = 60.0
 AGENT_MAX_CHARS = 400

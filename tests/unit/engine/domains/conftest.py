@@ -1,7 +1,6 @@
 """A store of each kind for the session, and a fresh organization for each test."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
+from tests.conftest import POSTGRESQL, STORES
 from tests.unit.engine.domains.world import World
 
 from postrider.db.database import Database
@@ -20,16 +20,15 @@ from postrider.engine.principal import Principal
 from postrider.kit import ids
 from postrider.kit.seal import Sealer
 
-DEFAULT_URL = "postgresql://postgres@127.0.0.1:5432/test"
 _organizations = itertools.count(1)
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=STORES)
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     if request.param == "sqlite":
         yield from _opened(_sqlite_url(tmp_path_factory.mktemp("store")))
         return
-    url = make_url(os.environ.get("POSTRIDER_TEST_DATABASE_URL", DEFAULT_URL))
+    url = make_url(POSTGRESQL)
     name = f"test_{ids.random_text(12)}"
     with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tests.unit.engine.domains.world import ALL_OK, OK, World
 
-from postrider.engine.domains import find, keys, rotate
+from postrider.engine.domains import find, keys
 from postrider.engine.domains.model import Algorithm, Check, Checks, DkimKey, Domain, KeyState, Verdict
+from postrider.engine.domains.rotate import KEYS_MAX, activate, rotate
 from postrider.engine.domains.rules import RETIRED_KEPT_MS, next_selector, records
 from postrider.engine.errors import NotAllowedNow, NotFound
 from postrider.kit import clock, ids
@@ -28,7 +29,7 @@ MAIL = b"From: a@a.example\r\nTo: b@b.example\r\nSubject: x\r\n\r\nHello\r\n"
 
 def test_dkimpy_signs_with_the_key_and_verifies_by_the_published_record(world: World) -> None:
     domain = world.add("a.example", algorithm=Algorithm.RSA)
-    (signing,) = world.database.read_now(find.signing_keys, domain.organization_id, [domain.id])[domain.id]
+    (signing,) = world.database.read_now(find.signing_keys, [(domain.organization_id, domain.id)])[domain.id]
     private = load_der_private_key(world.sealer.unseal(signing.sealed, signing.key_id), None)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     published = {
@@ -138,7 +139,7 @@ def test_selectors_are_not_used_again_and_retired_keys_are_forgotten(world: Worl
 
 def test_a_domain_has_so_many_keys_and_no_more(world: World) -> None:
     domain = world.add("a.example")
-    for _ in range(rotate.KEYS_MAX - 1):
+    for _ in range(KEYS_MAX - 1):
         _activate(world, domain, {_rotate(world, domain).id: OK})
     with pytest.raises(NotAllowedNow):
         _rotate(world, domain)
@@ -156,14 +157,14 @@ def test_selectors_begin_at_one() -> None:
 
 def _rotate(world: World, domain: Domain) -> DkimKey:
     key = keys.generate(world.sealer, Algorithm.ED25519)
-    return world.database.write_now(rotate.rotate, world.principal, domain.id, key=key)
+    return world.database.write_now(rotate, world.principal, domain.id, key=key)
 
 
 def _activate(world: World, domain: Domain, found: dict[bytes, Check]) -> DkimKey:
     checks = Checks(ALL_OK.ownership, ALL_OK.spf, ALL_OK.dkim, ALL_OK.dmarc, ALL_OK.return_path, found)
-    return world.database.write_now(rotate.activate, world.principal, domain.id, checks)
+    return world.database.write_now(activate, world.principal, domain.id, checks)
 
 
 def _selectors_that_sign(world: World, domain: Domain) -> list[str]:
-    found = world.database.read_now(find.signing_keys, domain.organization_id, [domain.id])
+    found = world.database.read_now(find.signing_keys, [(domain.organization_id, domain.id)])
     return [key.selector for key in found[domain.id]]

@@ -7,7 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from tests.unit.engine.domains.world import World
 
-from postrider.engine.domains import find, store
+from postrider.engine import accounts
+from postrider.engine.domains import find
 from postrider.engine.domains.add import add
 from postrider.engine.domains.model import Algorithm, DomainStatus, KeyState, NewKey
 from postrider.engine.domains.remove import remove
@@ -50,7 +51,7 @@ def test_numbers_are_counted_for_each_organization_without_gaps_by_failure(world
 
 def test_numbers_of_two_nouns_are_apart(world: World) -> None:
     organization_id = world.principal.organization_id
-    take = store.next_number
+    take = accounts.next_number
     assert [world.database.write_now(take, organization_id, noun) for noun in ("x", "x", "y")] == [1, 2, 1]
 
 
@@ -108,9 +109,9 @@ def test_another_organization_finds_removes_and_signs_with_nothing(world: World)
         write(remove, stranger, domain.id)
     assert read(find.list_domains, stranger) == []
     assert read(find.keys_of, stranger, domain.id) == []
-    assert read(find.find_verified, stranger.organization_id, [domain.name]) == {}
+    assert read(find.find_verified, [(stranger.organization_id, domain.name)]) == {}
     assert read(find.first_verified, stranger.organization_id) is None
-    assert read(find.signing_keys, stranger.organization_id, [domain.id]) == {}
+    assert read(find.signing_keys, [(stranger.organization_id, domain.id)]) == {}
     assert world.keys(domain.id)
 
 
@@ -143,8 +144,10 @@ def test_sending_finds_verified_names_exactly(world: World) -> None:
     world.add("pending.example")
     verified = world.add("a.example", verified=True)
     names = ["a.example", "a.example", "sub.a.example", "pending.example", "none.example"]
-    found = world.database.read_now(find.find_verified, world.principal.organization_id, names)
-    assert found == {"a.example": verified}
+    organization_id = world.principal.organization_id
+    asked = [(organization_id, name) for name in names]
+    found = world.database.read_now(find.find_verified, asked)
+    assert found == {(organization_id, "a.example"): verified}
 
 
 def test_the_first_verified_is_the_oldest(world: World) -> None:
@@ -158,8 +161,11 @@ def test_the_first_verified_is_the_oldest(world: World) -> None:
 
 def test_signing_keys_come_for_many_domains_and_open_to_private_keys(world: World) -> None:
     domains = [world.add("a.example", algorithm=Algorithm.RSA), world.add("b.example")]
-    asked = [domain.id for domain in domains] * 2 + [ids.new_id()]
-    found = world.database.read_now(find.signing_keys, world.principal.organization_id, asked)
+    organization_id = world.principal.organization_id
+    asked = [
+        (organization_id, domain_id) for domain_id in [domains[0].id, domains[1].id] * 2 + [ids.new_id()]
+    ]
+    found = world.database.read_now(find.signing_keys, asked)
     assert set(found) == {domain.id for domain in domains}
     for domain, algorithm in zip(domains, (Algorithm.RSA, Algorithm.ED25519), strict=True):
         ((selector, kept_algorithm, sealed, key_id, name),) = found[domain.id]
@@ -170,5 +176,6 @@ def test_signing_keys_come_for_many_domains_and_open_to_private_keys(world: Worl
 def test_two_hundred_names_are_found_in_one_batch(world: World) -> None:
     verified = world.add("a.example", verified=True)
     names = [f"n{number}.example" for number in range(200)] + ["a.example"]
-    found = world.database.read_now(find.find_verified, world.principal.organization_id, names)
-    assert found == {"a.example": verified}
+    organization_id = world.principal.organization_id
+    found = world.database.read_now(find.find_verified, [(organization_id, name) for name in names])
+    assert found == {(organization_id, "a.example"): verified}

@@ -10,7 +10,7 @@ LANE_QUANTUM = 50  # messages a lane gives at one visit before the next lane's t
 
 
 def share(places: int, lanes_due: Mapping[Stream, int]) -> dict[Stream, int]:
-    """Places for each stream that has lanes due; every such stream gets one at least where there is one left."""
+    """Places for each stream that has lanes due; every one gets a place at least, where there is one left."""
     waiting = [stream for stream in Stream if lanes_due.get(stream)]
     kept = sum(KEPT_OF_TEN[stream] for stream in waiting)
     shares = {stream: places * KEPT_OF_TEN[stream] // kept for stream in waiting}

@@ -1,10 +1,11 @@
 """The SQL of sites and lanes: lease, claim, settle, park, wake.
 
-A lane's and a site's `next_due` say when to look again. Whoever adds mail lowers them; whoever finds nothing raises
-them, holding the row against those who add (`lock_rows`), so that no mail is ever left behind a raised time.
+A lane's and a site's `next_due` say when to look again. Whoever adds mail lowers them; whoever finds nothing
+raises them, holding the row against those who add (`lock_rows`), so that no mail is ever left behind a raised
+time.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,8 @@ _add_sites = Batch(
 )
 _add_lanes = Batch(
     """INSERT INTO lanes (organization_id, stream, site_id, next_due)
-       SELECT v.organization_id, v.stream, s.id, v.next_due FROM v JOIN sites s ON s.name = v.name AND s.slot = 0
+       SELECT v.organization_id, v.stream, s.id, v.next_due FROM v
+       JOIN sites s ON s.name = v.name AND s.slot = 0
        WHERE true ON CONFLICT DO NOTHING""",
     organization_id=int,
     stream=int,
@@ -90,6 +92,7 @@ _lower_sites = Batch(
     id=int,
     due_at=int,
 )
+_place_lanes = Batch("UPDATE lanes SET next_due = v.due_at FROM v WHERE lanes.id = v.id", id=int, due_at=int)
 _sites_of_lanes = Batch("SELECT l.id, l.site_id FROM v JOIN lanes l ON l.id = v.id", id=int)
 _due_in_lane = PerRow(
     """SELECT organization_id, id, lane_id FROM messages WHERE lane_id = :lane_id AND due_at <= :now
@@ -101,17 +104,20 @@ _due_in_lane = PerRow(
 )
 _take = Batch(
     """UPDATE messages SET owner = v.owner, due_at = NULL FROM v
-       WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.due_at IS NOT NULL
-       RETURNING messages.organization_id, messages.id, messages.group_id, messages.content_id, messages.campaign_id, messages.domain_id, messages.lane_id,
-                 messages.recipient, messages.address_key, messages.role, messages.vars, messages.stream, messages.created_at, messages.attempts""",
+       WHERE messages.organization_id = v.organization_id AND messages.id = v.id
+         AND messages.due_at IS NOT NULL
+       RETURNING messages.organization_id, messages.id, messages.group_id, messages.content_id,
+                 messages.campaign_id, messages.domain_id, messages.lane_id, messages.recipient,
+                 messages.address_key, messages.role, messages.vars, messages.stream, messages.created_at,
+                 messages.attempts""",
     organization_id=int,
     id=bytes,
     owner=str,
 )
 _settle = Batch(
     f"""UPDATE messages SET owner = NULL, due_at = v.due_at, attempts = messages.attempts + 1 FROM v
-        WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.status IN {_OPEN}
-          AND (messages.owner = v.owner OR v.handed_over = 1)
+        WHERE messages.organization_id = v.organization_id AND messages.id = v.id
+          AND messages.status IN {_OPEN} AND (messages.owner = v.owner OR v.handed_over = 1)
         RETURNING messages.id""",  # noqa: S608
     organization_id=int,
     id=bytes,
@@ -121,7 +127,9 @@ _settle = Batch(
 )
 _put_back = Batch(
     """UPDATE messages SET owner = NULL, due_at = v.due_at FROM v
-       WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.owner = v.owner RETURNING messages.lane_id""",
+       WHERE messages.organization_id = v.organization_id AND messages.id = v.id
+         AND messages.owner = v.owner
+       RETURNING messages.lane_id""",
     organization_id=int,
     id=bytes,
     owner=str,
@@ -129,7 +137,8 @@ _put_back = Batch(
 )
 _reschedule = Batch(
     f"""UPDATE messages SET due_at = v.due_at FROM v
-        WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.owner IS NULL AND messages.status IN {_OPEN}
+        WHERE messages.organization_id = v.organization_id AND messages.id = v.id
+          AND messages.owner IS NULL AND messages.status IN {_OPEN}
         RETURNING messages.id, messages.lane_id""",  # noqa: S608
     organization_id=int,
     id=bytes,
@@ -138,7 +147,8 @@ _reschedule = Batch(
 
 _reopen = Batch(
     f"""UPDATE messages SET status = {int(Status.QUEUED)}, owner = NULL, due_at = v.due_at FROM v
-        WHERE messages.organization_id = v.organization_id AND messages.id = v.id AND messages.status IN {_REOPENABLE}
+        WHERE messages.organization_id = v.organization_id AND messages.id = v.id
+          AND messages.status IN {_REOPENABLE}
         RETURNING messages.id, messages.lane_id""",  # noqa: S608
     organization_id=int,
     id=bytes,
@@ -147,7 +157,7 @@ _reopen = Batch(
 
 
 def add_lanes(tx: Tx, places: Iterable[Place], connections_of: Callable[[str], int]) -> dict[Place, Lane]:
-    """The lane of each place, made where there is none; a new site's connections are asked for by its name."""
+    """The lane of each place, made where there is none; a new site's connections are asked by its name."""
     wanted = set(places)
     found = _lanes(tx, wanted)
     missing = sorted(wanted - found.keys())
@@ -178,8 +188,10 @@ def wake(tx: Tx, due: dict[int, int]) -> None:
 
 
 def lease_sites(tx: Tx, owner: str, ours: Sequence[int], limit: int) -> list[Site]:
-    """Our own sites of `ours`, and up to `limit` more with mail due that are free and not throttled: those become
-    ours, the longest waiting first."""
+    """Our own sites of `ours`, and up to `limit` more that are free, not throttled, and have mail due.
+
+    Those become ours, the longest waiting first.
+    """
     now = clock.now_ms()
     found: list[AnyRow] = []
     if ours:
@@ -202,8 +214,8 @@ _LEASE_SITES = f"""UPDATE sites SET owner = :owner WHERE id IN (
 def claim(tx: Tx, owner: str, site_id: int, places: int) -> list[Claimed]:
     """Take up to `places` due messages of a site we hold: streams by their share, organizations in turn.
 
-    A lane that gave its portion goes behind the others (its next_due becomes now); one that ran dry is told when to
-    look again.
+    A lane that gave its portion goes behind the others (its next_due becomes now); one that ran dry is told
+    when to look again.
     """
     now = clock.now_ms()
     due = _lanes_due(tx, site_id, now)
@@ -224,7 +236,7 @@ def claim(tx: Tx, owner: str, site_id: int, places: int) -> list[Claimed]:
 
 
 def settle(tx: Tx, outcomes: Sequence[Settled]) -> set[RowId]:
-    """Let go of what was tried; answers the ids that were still ours to settle, or were handed over and still open."""
+    """Let go of what was tried; answers the ids still ours to settle, or handed over and still open."""
     rows = [(o.organization_id, o.id, o.owner, o.due_at, int(o.was_handed_over)) for o in outcomes]
     kept = {row[0] for row in _settle(tx, rows)}
     wake(tx, _earliest((o.lane_id, o.due_at) for o in outcomes if o.due_at is not None and o.id in kept))
@@ -238,6 +250,15 @@ def put_back(tx: Tx, claimed: Sequence[Claimed], owner: str, due_at: int) -> Non
         wake(tx, {row[0]: due_at for row in rows})
 
 
+def return_unheld(tx: Tx, owner: str, held: Collection[RowId]) -> int:
+    """Give back what bears a worker's name without being in its hands: its claim or return went amiss."""
+    now = clock.now_ms()
+    rows = tx.execute(select(messages.c.organization_id, messages.c.id).where(messages.c.owner == owner))
+    lost = [(row.organization_id, row.id, owner, now) for row in rows if row.id not in held]
+    wake(tx, {row[0]: now for row in _put_back(tx, lost)})
+    return len(lost)
+
+
 def reschedule(tx: Tx, organization_id: int, ids: Sequence[RowId], due_at: int) -> list[RowId]:
     """Give waiting messages another time; answers those that were waiting."""
     rows = _reschedule(tx, [(organization_id, message_id, due_at) for message_id in ids])
@@ -246,7 +267,7 @@ def reschedule(tx: Tx, organization_id: int, ids: Sequence[RowId], due_at: int) 
 
 
 def reopen(tx: Tx, organization_id: int, ids: Sequence[RowId], due_at: int) -> list[RowId]:
-    """Queue again what bounced, failed or was cancelled; answers those that had. Its marks and attempts stay."""
+    """Queue again what bounced, failed or was cancelled; answers those that had. Marks and attempts stay."""
     rows = _reopen(tx, [(organization_id, message_id, due_at) for message_id in ids])
     wake(tx, {row[1]: due_at for row in rows})
     return [row[0] for row in rows]
@@ -347,14 +368,17 @@ def _lanes_due(tx: Tx, site_id: int, now: int) -> dict[Stream, list[int]]:
 
 
 _LANES_DUE = text(
-    f"""SELECT id FROM lanes WHERE site_id = :site_id AND stream = :stream AND next_due <= :now AND paused = 0
+    f"""SELECT id FROM lanes
+        WHERE site_id = :site_id AND stream = :stream AND next_due <= :now AND paused = 0
         ORDER BY next_due LIMIT {LANES_AT_ONCE}"""  # noqa: S608
 )
 
 
 def _move_on(tx: Tx, lane_ids: Sequence[int], now: int) -> None:
+    # A millisecond apart, in the order served: of equals the lane with the lowest id would always win.
+    first = now - len(lane_ids)
     if lane_ids:
-        tx.execute(update(lanes).where(lanes.c.id.in_(list(lane_ids))).values(next_due=now))
+        _place_lanes(tx, [(lane_id, first + place) for place, lane_id in enumerate(lane_ids)])
 
 
 def _look_again(tx: Tx, lane_ids: Sequence[int]) -> None:

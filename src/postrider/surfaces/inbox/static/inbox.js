@@ -51,10 +51,12 @@ async function loadOlder() {
   showList();
 }
 
-async function loadNewer() {
-  const found = await ask("/mails", { ...state.query, limit: 200, after: state.newest });
+async function loadNewer(aborter) {
+  const params = { ...state.query, limit: 200, after: state.newest, wait: WAIT_S };
+  const found = await ask("/mails", params, { signal: aborter.signal });
   const known = new Set(state.mails.map((mail) => mail.id));
   const fresh = found.mails.filter((mail) => !known.has(mail.id));
+  if (!fresh.length && found.total === state.total) return;
   const wasEmpty = state.mails.length === 0;
   state.mails = [...fresh, ...state.mails];
   state.total = found.total;
@@ -69,12 +71,10 @@ async function watch() {
     const aborter = (state.aborter = new AbortController());
     try {
       if (!state.loaded) await load();
-      await ask("/wait", { ...state.query, after: state.newest, timeout: WAIT_S }, { signal: aborter.signal });
-      await loadNewer();
+      await loadNewer(aborter);
       live("on");
-    } catch (fault) {
+    } catch {
       if (aborter.signal.aborted) continue;
-      if (fault.status === 404) { live("on"); continue; }
       live("off");
       await new Promise((go) => setTimeout(go, RETRY_MS));
     }
@@ -98,6 +98,7 @@ function showList(fresh = new Set()) {
   const searching = Object.keys(state.query).length > 0;
   const isEmpty = state.loaded && state.mails.length === 0;
   $("none").hidden = !(isEmpty && searching);
+  $("ghosts").hidden = !isEmpty || searching;
   const waiting = isEmpty && !searching && !state.mail;
   $("welcome").hidden = !waiting;
   $("pick").hidden = waiting || state.mail !== null || !state.loaded;
@@ -112,8 +113,9 @@ function row(mail, isSelected, isFresh) {
   if (!read.has(mail.id)) link.classList.add("unread");
   if (isFresh) link.classList.add("fresh");
   const from = mailbox(mail.from);
-  const to = element("span", { class: "about" }, `${from.name || from.address} to ${mail.recipient}`);
-  link.append(face(from), element("b", {}, mail.subject || "(no subject)"), time(mail.created_at, shortTime), to);
+  const subject = element("span", { class: "about" }, mail.subject || "(no subject)");
+  const to = element("span", { class: "to" }, `to ${mail.recipient}`);
+  link.append(face(from), element("b", {}, from.name || from.address), time(mail.created_at, shortTime), subject, to);
   const item = element("li");
   item.append(link);
   return item;
