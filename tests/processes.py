@@ -160,7 +160,8 @@ class Postrider:
     def _is_ready(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise RuntimeError(self._log.read_text()[-LOG_TAIL_CHARS:])
+            said = self._log.read_text()[-LOG_TAIL_CHARS:]
+            raise RuntimeError(f"postrider serve ended with {self._process.returncode}: {said}")
         return self.health() == 200
 
     def _make_account(self) -> tuple[NewAccount, str]:

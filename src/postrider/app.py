@@ -1,10 +1,11 @@
-"""The composition root: opens the store and lists surfaces, followers and workers. The one file that sees all."""
+"""The composition root: opens the store, lists surfaces, followers and workers. It alone sees all."""
 
 import asyncio
 import contextlib
 import fcntl
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ from postrider.workers.timers import Timers, release
 ROLES = ("web", "smtp", "inbound", "deliver", "follow", "notify", "jobs", "timers")
 SIGNER_THREADS = 2
 STOP_TIMEOUT_S = 30.0
-SWITCH_INTERVAL_S = 0.0005  # how long a busy thread keeps the writer from the interpreter
+SWITCH_INTERVAL_S = 0.00003  # how long a busy thread keeps the writer from the interpreter
 
 SURFACES: tuple[Surface, ...] = (mailerlogic.SURFACE, console.SURFACE)
 KEY_KINDS: tuple[KeyKind, ...] = (
@@ -145,11 +146,14 @@ class Node:
             loop.stop()
         await asyncio.gather(*self._tasks)
         await self.sender.drain()
-        await self.intake.drain()
-        await self.deliver.finish(STOP_TIMEOUT_S)
+        await self.intake.drain(STOP_TIMEOUT_S)
+        try:
+            await self.deliver.finish(STOP_TIMEOUT_S)
+            await self.db.write(self._leave)
+        except Unavailable as lost:  # the next start of this node, or the others, free what we held
+            _log.warning("left_without_word", reason=str(lost))
         if self._listener is not None:
             await asyncio.to_thread(self._listener.stop)
-        await self.db.write(self._leave)
         self.signers.shutdown(wait=True)
         self.db.close()
         self._lock.close()
@@ -236,9 +240,10 @@ class Node:
         )
         server = _Server(config)
         task = asyncio.get_running_loop().create_task(server.serve(), name="web")
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
-        if task.done():
+        ready = asyncio.get_running_loop().create_task(server.ready.wait())
+        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+        if not server.started:  # the port is taken: say so
+            ready.cancel()
             await task
         self.http_port = server.servers[0].sockets[0].getsockname()[1]
 
@@ -250,7 +255,15 @@ class Node:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn inside our own loop: signals are ours."""
+    """uvicorn inside our own loop: signals are ours, and we are told when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]  # as uvicorn declares it
@@ -277,10 +290,10 @@ def web(node: Node) -> Starlette:
         Mount("/track", track.make(services)),
         *(Host(host, app) for surface, app in made for host in surface.hosts),
         *(Mount(f"/{surface.name}", app) for surface, app in made),
-        Mount("/inbox", inbox.make(services)),
+        Mount("/inbox", inbox.make(services, SURFACES)),
         Route("/healthz", healthz),
         Route("/metrics", metrics),
-        Route("/", inbox.landing(services)),
+        Route("/", inbox.landing(services, SURFACES)),
     ]
     return Starlette(routes=routes, exception_handlers={Unavailable: _unavailable})
 

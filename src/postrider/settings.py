@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -12,6 +12,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from postrider.engine.delivery.couriers import Relay
 from postrider.engine.sending.routes import Delivery
 
 CONFIG_FILE = "POSTRIDER_CONFIG"
@@ -69,6 +70,15 @@ class Settings(BaseSettings):
         if not file:
             return init_settings, env_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+
+    @model_validator(mode="after")
+    def _deliverable(self) -> "Settings":
+        """Mail must have somewhere to go: what cannot be sent must not be accepted as if it could."""
+        if self.delivery is Delivery.DIRECT:
+            raise ValueError("DELIVERY=direct is not there yet: use relay or capture")
+        if self.delivery is Delivery.RELAY:
+            Relay.from_url(self.relay_url)
+        return self
 
     @property
     def store_url(self) -> str:

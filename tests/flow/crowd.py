@@ -2,6 +2,7 @@
 
 import threading
 import time
+from http.client import HTTPException
 
 from tests.factories import DOMAIN
 from tests.processes import Postrider
@@ -39,5 +40,5 @@ class Crowd:
             try:
                 if self._server.send(mail).status == 200:
                     self.answered.add(recipient)
-            except OSError:
+            except (OSError, HTTPException):  # it is down, or was killed in the middle of its answer
                 time.sleep(DOWN_PAUSE_S)

@@ -6,6 +6,7 @@ Nobody else commits. No write may touch the network.
 """
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -15,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, Engine, Row, create_engine, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 Tx = Connection
 AnyRow = Row[*tuple[Any, ...]]
@@ -31,6 +33,7 @@ BUSY_TIMEOUT_MS = 2_000
 CACHED_STATEMENTS = 512
 PG_TRIES = 3  # for serialization failures and deadlocks: the write is run again from its start
 PG_STATEMENT_TIMEOUT_MS = 30_000
+DRIVER_ERRORS = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
 _PG_RETRYABLE = {"40001", "40P01"}
 # SQLite's primary result codes for «not now»: busy, locked, out of memory, read-only, I/O, full, cannot open.
 _SQLITE_NOT_NOW = {5, 6, 7, 8, 10, 13, 14}
@@ -79,7 +82,7 @@ class Database:
 
     def read_now(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As read, on the calling thread (command line, start-up)."""
-        with _as_unavailable(), self.engine.connect() as tx:
+        with _as_unavailable(), _opened(self.engine) as tx:
             return function(tx, *args, **kwargs)
 
     def write_now(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -215,7 +218,7 @@ def _run_in_savepoint(
         driver.execute("RELEASE w")
         return result, None
     except BaseException as error:
-        failure = Unavailable(str(getattr(error, "orig", error))) if _is_not_now(error) else error
+        failure = Unavailable(str(_cause(error))) if _is_not_now(error) else error
         if driver.in_transaction:  # a full disk may have rolled back the whole transaction already
             driver.execute("ROLLBACK TO w")
             driver.execute("RELEASE w")
@@ -224,20 +227,27 @@ def _run_in_savepoint(
 
 def _transact(engine: Engine, function: Callable[[Tx], T], is_sqlite: bool) -> T:
     for tries_left in reversed(range(PG_TRIES)):
-        try:
-            with engine.connect() as tx:
+        committing = False
+        with _opened(engine) as tx:
+            try:
                 if is_sqlite:
                     return _transact_sqlite(tx, function)
                 with tx.begin():
-                    return function(tx)
-        except (OperationalError, InterfaceError) as error:
-            if not _is_not_now(error):
-                raise
-            state = getattr(error.orig, "sqlstate", None)
-            again = state in _PG_RETRYABLE or (error.connection_invalidated and state is None)
-            if not (again and tries_left):
-                raise Unavailable(str(error.orig)) from error
+                    result = function(tx)
+                    committing = True  # from here on it may have been kept although the answer is lost
+                return result
+            except Exception as error:
+                if not _is_not_now(error):
+                    raise
+                if committing or not tries_left or not _may_run_again(tx, error):
+                    raise Unavailable(str(_cause(error))) from error
     raise AssertionError("unreachable")
+
+
+def _may_run_again(tx: Tx, error: Exception) -> bool:
+    """A deadlock, a failed serialization, or a pooled connection that had died before this write."""
+    state = getattr(_cause(error), "sqlstate", None)
+    return state in _PG_RETRYABLE or (tx.invalidated and state is None)
 
 
 def _transact_sqlite(tx: Tx, function: Callable[[Tx], T]) -> T:
@@ -254,20 +264,40 @@ def _transact_sqlite(tx: Tx, function: Callable[[Tx], T]) -> T:
 
 
 @contextmanager
+def _opened(engine: Engine) -> Iterator[Tx]:
+    """A connection; one that broke under the hot paths' direct statements is not given back to the pool."""
+    with _as_unavailable():
+        connection = engine.connect()
+    with connection as tx:
+        try:
+            yield tx
+        except DRIVER_ERRORS:
+            if not tx.invalidated and getattr(tx.connection.driver_connection, "broken", False):
+                tx.invalidate()
+            raise
+
+
+@contextmanager
 def _as_unavailable() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except Exception as error:
         if not _is_not_now(error):
             raise
-        raise Unavailable(str(error.orig)) from error
+        raise Unavailable(str(_cause(error))) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error: hot paths run statements without SQLAlchemy, so either kind may come."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
 def _is_not_now(error: BaseException) -> bool:
     """Whether the store is to blame and may be back later, rather than the statement."""
-    if not isinstance(error, OperationalError | InterfaceError):
+    cause = _cause(error)
+    if not isinstance(cause, DRIVER_ERRORS):
         return False
-    code = getattr(error.orig, "sqlite_errorcode", None)
+    code = getattr(cause, "sqlite_errorcode", None)
     return code is None or code & 0xFF in _SQLITE_NOT_NOW
 
 

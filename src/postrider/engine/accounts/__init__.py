@@ -19,7 +19,15 @@ from postrider.engine.accounts.model import (
     Settings,
 )
 from postrider.engine.accounts.plans import PLANS, Plan
-from postrider.engine.accounts.store import next_number, organization, organizations, touch_credentials, use
+from postrider.engine.accounts.store import (
+    first_live,
+    next_number,
+    organization,
+    organizations,
+    sandbox_of,
+    touch_credentials,
+    use,
+)
 
 __all__ = [
     "PLANS",
@@ -37,6 +45,7 @@ __all__ = [
     "create",
     "create_smtp",
     "delete_smtp",
+    "first_live",
     "hash_password",
     "list_smtp",
     "next_number",
@@ -44,6 +53,7 @@ __all__ = [
     "organizations",
     "rotate_master",
     "rotate_smtp",
+    "sandbox_of",
     "set_smtp_status",
     "touch_credentials",
     "update_smtp",

@@ -92,6 +92,24 @@ def organizations(tx: Tx, ids: Sequence[int]) -> dict[int, Organization]:
     return {row[0]: _organization(*row) for row in _organizations(tx, [(id_,) for id_ in set(ids)])}
 
 
+def first_live(tx: Tx) -> Organization | None:
+    """The installation's oldest live organization."""
+    table = organizations_table
+    first = (
+        select(table.c.id).where(table.c.kind == OrganizationKind.LIVE.value).order_by(table.c.id).limit(1)
+    )
+    found = tx.execute(first).scalar_one_or_none()
+    return None if found is None else organization(tx, found)
+
+
+def sandbox_of(tx: Tx, organization_id: int) -> int | None:
+    """The sandbox sibling of a live organization."""
+    table = organizations_table
+    return tx.execute(
+        select(table.c.id).where(table.c.live_id == organization_id).order_by(table.c.id).limit(1)
+    ).scalar_one_or_none()
+
+
 def owner_email(tx: Tx, organization_id: int) -> str | None:
     return tx.execute(
         select(users.c.email)

@@ -52,10 +52,10 @@ class Intake:
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
-    async def drain(self) -> None:
-        """Wait until what was taken in is on disk."""
-        while self._flushing is not None:
-            await asyncio.shield(self._flushing)
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until what was taken in is on disk; a store that is gone is not waited for longer."""
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing], timeout=timeout_s)
 
     async def _flush(self) -> None:
         try:

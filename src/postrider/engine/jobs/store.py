@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, insert, select, update
 
 from postrider.db.database import Tx
-from postrider.db.portable import insert_batch, skip_locked
+from postrider.db.portable import Statement, insert_batch
 from postrider.engine.jobs.tables import job_pages, jobs
 from postrider.kit import clock
 from postrider.kit.ids import RowId
@@ -16,6 +16,11 @@ PAGE_ROWS = 1_000
 RETRY_AFTER_MS = 5 * clock.SECOND
 FAILURES_MAX = 20
 
+_claim = Statement(
+    """UPDATE jobs SET owner = :owner, due_at = NULL WHERE (organization_id, id) IN (
+         SELECT organization_id, id FROM jobs WHERE due_at <= :now ORDER BY due_at LIMIT 1 {skip_locked})
+       RETURNING organization_id, id"""
+)
 _insert_pages = insert_batch(job_pages, "organization_id", "job_id", "page", "body")
 
 
@@ -53,19 +58,12 @@ def insert_job(
 
 def claim_job(tx: Tx, owner: str) -> Job | None:
     """The job that has waited longest, ours from now on."""
-    row = tx.execute(
-        text(
-            f"""UPDATE jobs SET owner = :owner, due_at = NULL WHERE (organization_id, id) IN (
-                  SELECT organization_id, id FROM jobs WHERE due_at <= :now
-                  ORDER BY due_at LIMIT 1 {skip_locked(tx)})
-                RETURNING organization_id, id"""  # noqa: S608
-        ),
-        {"owner": owner, "now": clock.now_ms()},
-    ).one_or_none()
-    if row is None:
+    rows = _claim(tx, owner=owner, now=clock.now_ms())
+    if not rows:
         return None
+    organization_id, job_id = rows[0]
     found = tx.execute(
-        select(jobs).where(jobs.c.organization_id == row.organization_id, jobs.c.id == row.id)
+        select(jobs).where(jobs.c.organization_id == organization_id, jobs.c.id == job_id)
     ).one()
     return Job(
         found.organization_id, found.id, found.kind, found.facts, found.pages, found.position, found.failures

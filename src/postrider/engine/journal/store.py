@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from postrider.db.database import Tx
-from postrider.db.portable import Batch, insert_batch
+from postrider.db.portable import Batch, Statement, insert_batch
 from postrider.engine.journal.model import Event, EventKind
 from postrider.engine.journal.tables import event_tail, events, parked_events, tail_shards
 from postrider.kit import clock, json
@@ -23,6 +23,13 @@ _append_once = insert_batch(
     tail="ON CONFLICT (organization_id, source_id) WHERE source_id IS NOT NULL DO NOTHING RETURNING id",
 )  # fmt: skip
 _append_tail = insert_batch(event_tail, "shard", "event_id", "organization_id")
+_read_tail = Statement(
+    f"""SELECT {", ".join(f"e.{name}" for name in _COLUMNS)} FROM event_tail t
+        JOIN events e ON e.organization_id = t.organization_id AND e.id = t.event_id
+        WHERE t.shard = :shard ORDER BY t.event_id LIMIT :limit"""  # noqa: S608
+)
+_take_shards = Statement("UPDATE tail_shards SET owner = :owner WHERE owner IS NULL")
+_our_shards = Statement("SELECT shard FROM tail_shards WHERE owner = :owner")
 _delete_tail = Batch(
     "DELETE FROM event_tail WHERE (shard, event_id) IN (SELECT shard, event_id FROM v)",
     shard=int,
@@ -52,9 +59,8 @@ def append_tail(tx: Tx, rows: Sequence[tuple[int, RowId, int]]) -> None:
 
 def lease_shards(tx: Tx, owner: str) -> list[int]:
     """The shards this follower may read: its own, and the free ones, which become its own."""
-    table = tail_shards
-    tx.execute(update(table).where(table.c.owner.is_(None)).values(owner=owner))
-    return [row.shard for row in tx.execute(select(table.c.shard).where(table.c.owner == owner))]
+    _take_shards(tx, owner=owner)
+    return [row[0] for row in _our_shards(tx, owner=owner)]
 
 
 def add_shards(tx: Tx, count: int) -> None:
@@ -70,20 +76,13 @@ def release_shards(tx: Tx, owners: Sequence[str]) -> None:
 
 def read_tail(tx: Tx, shards: Sequence[int], limit: int) -> list[tuple[int, Event]]:
     """The oldest events of the first shards that have any, with their shard."""
-    mark = "%s" if tx.dialect.name == "postgresql" else "?"
-    statement = _READ_TAIL.format(mark)
     found: list[tuple[int, Event]] = []
     for shard in shards:
-        rows = tx.exec_driver_sql(statement, (shard, limit - len(found)))
+        rows = _read_tail(tx, shard=shard, limit=limit - len(found))
         found.extend((shard, _event_of(*row)) for row in rows)
         if len(found) >= limit:
             break
     return found
-
-
-_READ_TAIL = f"""SELECT {", ".join(f"e.{name}" for name in _COLUMNS)} FROM event_tail t
-    JOIN events e ON e.organization_id = t.organization_id AND e.id = t.event_id
-    WHERE t.shard = {{0}} ORDER BY t.event_id LIMIT {{0}}"""  # noqa: S608
 
 
 def delete_tail(tx: Tx, rows: Sequence[tuple[int, RowId]]) -> None:

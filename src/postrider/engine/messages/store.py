@@ -62,12 +62,12 @@ class Address:
 
 Change = tuple[int, RowId, int, tuple[Mark, ...]]
 
-_insert_contents = insert_batch(
-    contents_table,
+_CONTENT = (
     "organization_id", "id", "kind", "from_header", "from_address", "subject", "headers", "tags", "metadata",
     "track_opens", "track_clicks", "unsubscribe_header", "links", "attachments", "size_bytes", "messages",
     "created_at", "expires_at",
 )  # fmt: skip
+_insert_contents = insert_batch(contents_table, *_CONTENT)
 _insert_bodies = insert_batch(content_bodies, "organization_id", "content_id", "body")
 _insert_attachments = insert_batch(
     attachments, "organization_id", "hash", "body", "created_at", tail="ON CONFLICT DO NOTHING"
@@ -90,7 +90,8 @@ _addresses = Batch(
     id=bytes,
 )
 _contents = Batch(
-    """SELECT c.* FROM v JOIN contents c ON c.organization_id = v.organization_id AND c.id = v.id""",
+    f"""SELECT {", ".join(f"c.{name}" for name in _CONTENT)} FROM v
+        JOIN contents c ON c.organization_id = v.organization_id AND c.id = v.id""",  # noqa: S608
     organization_id=int,
     id=bytes,
 )
@@ -205,7 +206,7 @@ def addresses(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Address]:
 
 def contents(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Content]:
     """Contents by id, of (organization, id) pairs."""
-    return {row.id: _content(row) for row in _contents(tx, list(set(ids)))}
+    return {row[1]: _content(*row) for row in _contents(tx, list(set(ids)))}
 
 
 def bodies(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, bytes]:
@@ -300,27 +301,44 @@ def _attachment_json(ref: AttachmentRef) -> dict[str, Any]:
     }
 
 
-def _content(row: AnyRow) -> Content:
+def _content(
+    organization_id: int,
+    content_id: RowId,
+    kind: int,
+    from_header: str,
+    from_address: str,
+    subject: str,
+    headers: str,
+    tags: str | None,
+    metadata: str | None,
+    track_opens: int,
+    track_clicks: int,
+    unsubscribe_header: int,
+    links: str | None,
+    refs: str | None,
+    *rest: int,
+) -> Content:
+    """A row of _CONTENT, its JSON still text."""
+    size_bytes, count, created_at, expires_at = rest
     return Content(
-        organization_id=row.organization_id,
-        id=row.id,
-        kind=ContentKind(row.kind),
-        from_header=row.from_header,
-        from_address=row.from_address,
-        subject=row.subject,
-        headers=json.loads(row.headers),
-        track_opens=bool(row.track_opens),
-        track_clicks=bool(row.track_clicks),
-        unsubscribe_header=bool(row.unsubscribe_header),
-        links=json.loads(row.links) if row.links else [],
+        organization_id=organization_id,
+        id=content_id,
+        kind=ContentKind(kind),
+        from_header=from_header,
+        from_address=from_address,
+        subject=subject,
+        headers=json.loads(headers),
+        track_opens=bool(track_opens),
+        track_clicks=bool(track_clicks),
+        unsubscribe_header=bool(unsubscribe_header),
+        links=json.loads(links) if links else [],
         attachments=[
-            AttachmentRef(bytes.fromhex(ref.pop("hash")), **ref)
-            for ref in (json.loads(row.attachments) if row.attachments else [])
+            AttachmentRef(bytes.fromhex(ref.pop("hash")), **ref) for ref in (json.loads(refs) if refs else [])
         ],
-        size_bytes=row.size_bytes,
-        messages=row.messages,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        tags=json.loads(row.tags) if row.tags else [],
-        metadata=json.loads(row.metadata) if row.metadata else None,
+        size_bytes=size_bytes,
+        messages=count,
+        created_at=created_at,
+        expires_at=expires_at,
+        tags=json.loads(tags) if tags else [],
+        metadata=json.loads(metadata) if metadata else None,
     )

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from starlette.requests import HTTPConnection
 
 from postrider.engine import accounts
-from postrider.engine.accounts import Organization, OrganizationKind
+from postrider.engine.accounts import Organization
 from postrider.engine.errors import NotFound, Unauthenticated
 from postrider.engine.principal import Principal
 from postrider.kit import clock
@@ -26,8 +26,7 @@ SESSION_S = 7 * 24 * 60 * 60
 _SEALED_FOR = b"inbox session"
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-_FIRST_IDS = range(1, 65)  # where the first live organization is looked for
-_SIBLING_REACH = 8  # a sandbox is made in its organization's transaction: its id follows closely
+ID_MAX_CHARS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +98,18 @@ def _asks_locally(request: HTTPConnection) -> bool:
 
 
 async def _local(services: Services, wanted: str | None) -> Viewer:
-    if wanted is not None:
-        ids = [int(wanted)] if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else []
+    if wanted is None:
+        found = await services.db.read(accounts.first_live)
+    elif wanted.isascii() and wanted.isdigit() and len(wanted) < ID_MAX_CHARS:
+        found = await services.db.read(accounts.organization, int(wanted))
     else:
-        ids = list(_FIRST_IDS)
-    found = await services.db.read(accounts.organizations, ids)
-    live = [found[each] for each in sorted(found) if wanted or found[each].kind is OrganizationKind.LIVE]
-    if not live:
+        found = None
+    if found is None:
         raise NotFound(noun="organization")
-    return await _viewer(services, Principal(live[0].id, surface=LABEL), live[0])
+    return await _viewer(services, Principal(found.id, surface=LABEL), found)
 
 
 async def _viewer(services: Services, principal: Principal, organization: Organization) -> Viewer:
-    near = range(organization.id + 1, organization.id + 1 + _SIBLING_REACH)
-    found = await services.db.read(accounts.organizations, near)
-    siblings = [each.id for each in found.values() if each.live_id == organization.id]
-    return Viewer(principal, organization, (organization.id, *siblings), False)
+    sandbox = await services.db.read(accounts.sandbox_of, organization.id)
+    ids = (organization.id,) if sandbox is None else (organization.id, sandbox)
+    return Viewer(principal, organization, ids, False)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import func, select, update
 
-from postrider.db.database import AnyRow, Tx
+from postrider.db.database import Tx
 from postrider.db.notices import announce
-from postrider.db.portable import Batch, PerRow, lock_rows, skip_locked
+from postrider.db.portable import Batch, PerRow, Statement, lock_rows
 from postrider.engine.messages.model import Claimed, Role, Status, Stream
 from postrider.engine.messages.queue.rules import portions, share
 from postrider.engine.messages.tables import lanes, messages, sites
@@ -94,6 +94,32 @@ _lower_sites = Batch(
 )
 _place_lanes = Batch("UPDATE lanes SET next_due = v.due_at FROM v WHERE lanes.id = v.id", id=int, due_at=int)
 _sites_of_lanes = Batch("SELECT l.id, l.site_id FROM v JOIN lanes l ON l.id = v.id", id=int)
+_SITE = "sites.id, sites.name, sites.slot, sites.max_connections, sites.rate_per_s, sites.failures"
+_our_sites = Batch(
+    f"SELECT {_SITE} FROM v JOIN sites ON sites.id = v.id AND sites.owner = v.owner",  # noqa: S608
+    id=int,
+    owner=str,
+)
+_lease_free_sites = Statement(
+    f"""UPDATE sites SET owner = :owner WHERE id IN (
+          SELECT id FROM sites WHERE next_due <= :now AND throttled_until <= :now AND owner IS NULL
+          ORDER BY next_due LIMIT :limit {{skip_locked}})
+        RETURNING {_SITE}"""  # noqa: S608
+)
+_lanes_due_of = PerRow(
+    f"""SELECT stream, id FROM lanes
+        WHERE site_id = :site_id AND stream = :of_stream AND next_due <= :now AND paused = 0
+        ORDER BY next_due LIMIT {LANES_AT_ONCE}""",  # noqa: S608
+    site_id=int,
+    of_stream=int,
+    now=int,
+)
+_look_again_at = Batch(
+    f"""UPDATE lanes SET next_due = COALESCE(
+          (SELECT min(due_at) FROM messages WHERE lane_id = lanes.id AND due_at IS NOT NULL), {FAR})
+        FROM v WHERE lanes.id = v.lane""",  # noqa: S608
+    lane=int,
+)
 _due_in_lane = PerRow(
     """SELECT organization_id, id, lane_id FROM messages WHERE lane_id = :lane_id AND due_at <= :now
        ORDER BY due_at, id LIMIT :portion""",
@@ -192,23 +218,10 @@ def lease_sites(tx: Tx, owner: str, ours: Sequence[int], limit: int) -> list[Sit
 
     Those become ours, the longest waiting first.
     """
-    now = clock.now_ms()
-    found: list[AnyRow] = []
-    if ours:
-        found.extend(tx.execute(_OUR_SITES, {"owner": owner, "ids": list(ours)}))
+    found = _our_sites(tx, [(site_id, owner) for site_id in ours]) if ours else []
     if limit > 0:
-        facts = {"owner": owner, "now": now, "limit": limit}
-        found.extend(tx.execute(text(_LEASE_SITES.format(skip_locked(tx))), facts))
-    return [Site(**row._mapping) for row in found]
-
-
-_SITE_COLUMNS = "id, name, slot, max_connections, rate_per_s, failures"
-_OUR_SITES = text(
-    f"SELECT {_SITE_COLUMNS} FROM sites WHERE owner = :owner AND id IN :ids"  # noqa: S608
-).bindparams(bindparam("ids", expanding=True))
-_LEASE_SITES = f"""UPDATE sites SET owner = :owner WHERE id IN (
-    SELECT id FROM sites WHERE next_due <= :now AND throttled_until <= :now AND owner IS NULL
-    ORDER BY next_due LIMIT :limit {{}}) RETURNING {_SITE_COLUMNS}"""  # noqa: S608
+        found += _lease_free_sites(tx, owner=owner, now=clock.now_ms(), limit=limit)
+    return [Site(*row) for row in found]
 
 
 def claim(tx: Tx, owner: str, site_id: int, places: int) -> list[Claimed]:
@@ -360,18 +373,9 @@ def _lanes(tx: Tx, places: set[Place]) -> dict[Place, Lane]:
 
 def _lanes_due(tx: Tx, site_id: int, now: int) -> dict[Stream, list[int]]:
     due: dict[Stream, list[int]] = {}
-    for stream in Stream:
-        rows = tx.execute(_LANES_DUE, {"site_id": site_id, "stream": int(stream), "now": now})
-        if ids := [row[0] for row in rows]:
-            due[stream] = ids
+    for stream, lane_id in _lanes_due_of(tx, [(site_id, int(stream), now) for stream in Stream]):
+        due.setdefault(Stream(stream), []).append(lane_id)
     return due
-
-
-_LANES_DUE = text(
-    f"""SELECT id FROM lanes
-        WHERE site_id = :site_id AND stream = :stream AND next_due <= :now AND paused = 0
-        ORDER BY next_due LIMIT {LANES_AT_ONCE}"""  # noqa: S608
-)
 
 
 def _move_on(tx: Tx, lane_ids: Sequence[int], now: int) -> None:
@@ -382,17 +386,9 @@ def _move_on(tx: Tx, lane_ids: Sequence[int], now: int) -> None:
 
 
 def _look_again(tx: Tx, lane_ids: Sequence[int]) -> None:
-    if not lane_ids:
-        return
-    lock_rows(tx, "lanes", sorted(lane_ids), shared=False)
-    earliest = (
-        select(func.min(messages.c.due_at))
-        .where(messages.c.lane_id == lanes.c.id, messages.c.due_at.is_not(None))
-        .scalar_subquery()
-    )
-    tx.execute(
-        update(lanes).where(lanes.c.id.in_(list(lane_ids))).values(next_due=func.coalesce(earliest, FAR))
-    )
+    if lane_ids:
+        lock_rows(tx, "lanes", sorted(lane_ids), shared=False)
+        _look_again_at(tx, [(lane_id,) for lane_id in lane_ids])
 
 
 def _waiting(tx: Tx, lane_id: int, limit: int) -> int:
