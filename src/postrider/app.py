@@ -52,7 +52,7 @@ from postrider.workers.timers import Timers, release
 ROLES = ("web", "smtp", "inbound", "deliver", "follow", "notify", "jobs", "timers")
 SIGNER_THREADS = 2
 STOP_TIMEOUT_S = 30.0
-SWITCH_INTERVAL_S = 0.00003  # how long a busy thread keeps the writer from the interpreter
+SWITCH_INTERVAL_S = 0.001  # how long a busy thread keeps the writer from the interpreter
 
 SURFACES: tuple[Surface, ...] = (mailerlogic.SURFACE, console.SURFACE)
 KEY_KINDS: tuple[KeyKind, ...] = (
@@ -113,7 +113,9 @@ class Node:
             _log.info("took_over", messages=freed)
         self.keyring = Keyring(self.db, self.installation.sealer)
         self.intake = Intake(self.db)
-        self.sender = sending.Sender(self.db, self.installation.routes, self._accepted)
+        self.sender = sending.Sender(
+            self.db, self.installation.routes, self._accepted, lambda: self.jobs.loop.wake()
+        )
         self.deliver = self._make_deliver()
         self.follow = Follow(self.db, self.worker.id, FOLLOWERS)
         self.jobs = Jobs(
@@ -200,7 +202,6 @@ class Node:
     def _wake(self) -> None:
         self.deliver.loop.wake()
         self.follow.loop.wake()
-        self.jobs.loop.wake()
 
     def _run(self, loop: Loop) -> None:
         self._loops.append(loop)

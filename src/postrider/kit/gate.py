@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+LINGER_S = 0.003
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -34,6 +36,7 @@ class Gate(Generic[T, R]):
         self._max_running = max_running
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._was_busy = False  # the last batch had company: linger a moment for more
 
     async def __call__(self, item: T) -> R:
         if len(self._waiting) >= self._max_waiting:
@@ -59,7 +62,10 @@ class Gate(Generic[T, R]):
         self._start()
 
     async def _run_batch(self) -> None:
+        if self._was_busy:
+            await asyncio.sleep(LINGER_S)
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_items))]
+        self._was_busy = len(batch) > 1
         if not batch:
             return
         try:

@@ -6,7 +6,6 @@ open connection at most.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -16,7 +15,7 @@ import structlog
 from postrider.db.database import Database, Tx, Unavailable
 from postrider.engine.delivery.attempt import Workshop, attempt
 from postrider.engine.delivery.couriers import Courier
-from postrider.engine.delivery.load import Library, load
+from postrider.engine.delivery.load import Library, Loaded, load
 from postrider.engine.delivery.model import Job, Outcome, Result, Verdict
 from postrider.engine.delivery.settle import settle
 from postrider.engine.messages import Claimed, queue
@@ -29,6 +28,7 @@ SITES_AT_ONCE = 64
 HELD_MAX = 2_000  # claimed and not settled, over all sites
 HELD_PER_SITE_MIN = 40
 IDLE_S = 0.5
+REST_S = 0.004  # between two claims: what comes meanwhile is claimed together
 IDLE_COURIER_S = 10.0  # an unused connection is closed after this
 SITE_KEPT_S = 2.0  # a site without mail stays ours this long
 SETTLE_MAX = 200
@@ -47,7 +47,7 @@ class Runner:
     """One leased site: what waits for a connection, and the couriers that carry."""
 
     site: queue.Site
-    waiting: deque[Job] = field(default_factory=deque)
+    waiting: asyncio.Queue[Job | None] = field(default_factory=asyncio.Queue)  # None ends a courier
     couriers: set[asyncio.Task[None]] = field(default_factory=set)
     held: int = 0
     carried: int = 0  # since `counted_at`
@@ -56,7 +56,6 @@ class Runner:
     next_start: float = 0.0  # pacing: when the next attempt may start
     idle_since: float | None = None
     throttled: bool = False
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def room(self) -> int:
         """How many more to claim: a second's work at the pace of the last seconds, the held ones counted."""
@@ -66,6 +65,17 @@ class Runner:
         if self.site.rate_per_s is not None:
             second = min(second, max(1, int(self.site.rate_per_s)))
         return second - self.held
+
+    def close(self) -> list[Job]:
+        """No further job: the couriers end after the one they carry; answers the jobs nobody carried."""
+        self.throttled = True
+        left = []
+        while not self.waiting.empty():
+            if (job := self.waiting.get_nowait()) is not None:
+                left.append(job)
+        for _ in self.couriers:
+            self.waiting.put_nowait(None)
+        return left
 
     def measure(self, now: float) -> None:
         if now - self.counted_at >= 1.0:
@@ -98,7 +108,7 @@ class Deliver:
         self._settle: Gate[Result, bool] = Gate(
             self._settle_batch, max_items=SETTLE_MAX, max_waiting=HELD_MAX * 2, max_running=2
         )
-        self.loop = Loop("deliver", self._once, idle_s=IDLE_S)
+        self.loop = Loop("deliver", self._once, idle_s=IDLE_S, rest_s=REST_S)
 
     @property
     def held(self) -> int:
@@ -106,12 +116,8 @@ class Deliver:
 
     async def finish(self, timeout_s: float) -> None:
         """After the loop has stopped: give back what waits, let what is under way end, free the sites."""
-        waiting = [job.claimed for runner in self._runners.values() for job in runner.waiting]
+        waiting = [job.claimed for runner in self._runners.values() for job in runner.close()]
         tasks = [task for runner in self._runners.values() for task in runner.couriers]
-        for runner in self._runners.values():
-            runner.waiting.clear()
-            runner.throttled = True
-            runner.woken.set()
         await self._db.write(queue.put_back, waiting, self._owner, clock.now_ms())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=timeout_s)
@@ -147,10 +153,11 @@ class Deliver:
         budget = HELD_MAX - self.held
         if budget <= 0:
             return False
-        claimed = await self._db.write(
-            _claim_round, self._owner, places, budget, SITES_AT_ONCE - len(self._runners)
+        new_sites = SITES_AT_ONCE - len(self._runners)
+        claimed, loaded = await self._db.write(
+            _claim_round, self._owner, places, budget, new_sites, self._library.known
         )
-        await self._start(claimed)
+        await self._start(claimed, loaded)
         await self._park_idle(now)
         return any(jobs for _, jobs in claimed)
 
@@ -158,27 +165,27 @@ class Deliver:
         """Claim when half of a second's work is gone, so that claims stay few and large."""
         return 1 if runner.held == 0 else max(1, (runner.room() + runner.held) // 2)
 
-    async def _start(self, claimed: Sequence[tuple[queue.Site, list[Claimed]]]) -> None:
-        everything = [each for _, part in claimed for each in part]
+    async def _start(
+        self, claimed: Sequence[tuple[queue.Site, list[Claimed]]], loaded: Loaded | None
+    ) -> None:
         for site, part in claimed:
             runner = self._runners.setdefault(site.id, Runner(site))
             runner.site = site
             runner.idle_since = None if part else runner.idle_since or time.monotonic()
-        if not everything:
+        if loaded is None:
             return
-        loaded = await self._db.read(load, everything, self._library.known(everything))
         for site, part in claimed:
             runner = self._runners[site.id]
             jobs = self._library.jobs(part, loaded)
             runner.held += len(jobs)
             self._in_hand.update(job.claimed.id for job in jobs)
-            runner.waiting.extend(jobs)
-            wanted = min(runner.site.max_connections, len(runner.waiting) + len(runner.couriers))
+            for job in jobs:
+                runner.waiting.put_nowait(job)
+            wanted = min(runner.site.max_connections, runner.waiting.qsize() + len(runner.couriers))
             while len(runner.couriers) < wanted:
                 task = asyncio.get_running_loop().create_task(self._carry(runner))
                 runner.couriers.add(task)
                 task.add_done_callback(runner.couriers.discard)
-            runner.woken.set()
             if len(jobs) < len(part):
                 await self._give_back([each for each in part if each.id not in self._in_hand])
 
@@ -202,19 +209,18 @@ class Deliver:
             await courier.close()
 
     async def _next(self, runner: Runner) -> Job | None:
-        if not runner.waiting:
-            runner.woken.clear()
+        try:
+            job = runner.waiting.get_nowait()
+        except asyncio.QueueEmpty:
+            if runner.throttled:
+                return None
             try:
                 async with asyncio.timeout(IDLE_COURIER_S):
-                    while not runner.waiting and not runner.throttled:
-                        await runner.woken.wait()
-                        if not runner.waiting:
-                            runner.woken.clear()
+                    job = await runner.waiting.get()
             except TimeoutError:
                 return None
-        if not runner.waiting:
+        if job is None:
             return None
-        job = runner.waiting.popleft()
         if runner.site.rate_per_s is not None:
             await self._pace(runner, runner.site.rate_per_s)
         return job
@@ -263,20 +269,17 @@ class Deliver:
         """Rest the whole site: one row; what we hold of it goes back untried."""
         if runner.throttled:
             return
-        runner.throttled = True
         failures = runner.site.failures + 1
         rest_s = outcome.back_off_s or BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1]
         _log.warning(
             "site_rests", site=runner.site.name, seconds=rest_s, code=outcome.code, reply=outcome.reply
         )
-        waiting = [job.claimed for job in runner.waiting]
-        runner.waiting.clear()
+        waiting = [job.claimed for job in runner.close()]
         runner.held -= len(waiting)
         self._in_hand.difference_update(each.id for each in waiting)
         await self._db.write(
             _throttle, runner.site.id, clock.now_ms() + rest_s * clock.SECOND, failures, waiting, self._owner
         )
-        runner.woken.set()
 
     async def _park_idle(self, now: float) -> None:
         idle = [
@@ -290,18 +293,21 @@ class Deliver:
         if idle:
             await self._db.write(queue.park, self._owner, idle)
             for site_id in idle:
-                runner = self._runners.pop(site_id)
-                runner.throttled = True
-                runner.woken.set()
+                self._runners.pop(site_id).close()
 
 
 TOO_OLD_MS = 48 * clock.HOUR  # waiting for a site at which nobody answers
 
 
 def _claim_round(
-    tx: Tx, owner: str, places: dict[int, int], budget: int, new_sites: int
-) -> list[tuple[queue.Site, list[Claimed]]]:
-    """Claim for the sites that have room, and lease a few more."""
+    tx: Tx,
+    owner: str,
+    places: dict[int, int],
+    budget: int,
+    new_sites: int,
+    known: Callable[[Sequence[Claimed]], frozenset[RowId]],
+) -> tuple[list[tuple[queue.Site, list[Claimed]]], Loaded | None]:
+    """Claim for the sites that have room, lease a few more, and load what the claimed need."""
     claimed: list[tuple[queue.Site, list[Claimed]]] = []
     for site in queue.lease_sites(tx, owner, list(places), max(0, new_sites)):
         room = min(places.get(site.id, HELD_PER_SITE_MIN), budget)
@@ -310,7 +316,8 @@ def _claim_round(
         taken = queue.claim(tx, owner, site.id, room)
         budget -= len(taken)
         claimed.append((site, taken))
-    return claimed
+    everything = [each for _, part in claimed for each in part]
+    return claimed, load(tx, everything, known(everything)) if everything else None
 
 
 def _throttle(tx: Tx, site_id: int, until: int, failures: int, waiting: list[Claimed], owner: str) -> None:

@@ -8,6 +8,7 @@ from postrider.engine.journal.follow import BATCH, Dispatch, Follower
 from postrider.workers.loop import Loop
 
 IDLE_S = 0.25
+REST_S = 0.05  # events come in crowds: a batch of many costs little more than one
 
 
 class Follow:
@@ -16,7 +17,7 @@ class Follow:
     def __init__(self, db: Database, owner: str, followers: Sequence[Follower]) -> None:
         self._db = db
         self.dispatch = Dispatch(db, followers, owner)
-        self.loop = Loop("follow", self._once, idle_s=IDLE_S)
+        self.loop = Loop("follow", self._once, idle_s=IDLE_S, rest_s=REST_S)
         self.followed = 0
 
     async def _once(self) -> bool:

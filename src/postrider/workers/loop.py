@@ -13,12 +13,18 @@ _log = structlog.get_logger("worker")
 
 
 class Loop:
-    """Runs `once` until stopped; `once` answers whether there is more to do at once."""
+    """Runs `once` until stopped; `once` answers whether there is more to do at once.
 
-    def __init__(self, name: str, once: Callable[[], Awaitable[bool]], *, idle_s: float) -> None:
+    Between two rounds it rests `rest_s` at least, so that wakes close together make one round of them.
+    """
+
+    def __init__(
+        self, name: str, once: Callable[[], Awaitable[bool]], *, idle_s: float, rest_s: float = 0.0
+    ) -> None:
         self.name = name
         self._once = once
         self._idle_s = idle_s
+        self._rest_s = rest_s
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         self.stopping = False
@@ -49,6 +55,7 @@ class Loop:
                 more, pause_s = False, await self._rest(pause_s)
             if not more and not self.stopping:
                 await _wait(self._woken, self._idle_s)
+                await asyncio.sleep(self._rest_s)
 
     async def _rest(self, pause_s: float) -> float:
         """Work that comes meanwhile waits, an end does not."""

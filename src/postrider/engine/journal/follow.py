@@ -4,6 +4,7 @@ A batch that fails is halved until the one event that cannot be taken stands alo
 reason.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from postrider.db.database import Database, Tx, Unavailable
 from postrider.engine.journal import store
 from postrider.engine.journal.model import Event
 
+LEASE_AGAIN_S = 2.0  # how soon shards that others left become ours
 BATCH = 400  # events of one transaction: what stays under 25 ms
 
 Apply = Callable[[Tx, int, Sequence[Event]], None]
@@ -31,12 +33,16 @@ class Dispatch:
         self._db = db
         self._followers = followers
         self._owner = owner
+        self._shards: list[int] = []
+        self._lease_again_at = 0.0
         self.parked = 0
 
     async def once(self) -> int:
         """One round over our shards; answers how many events were taken."""
-        shards = await self._db.write(store.lease_shards, self._owner)
-        return await self.follow(shards)
+        if time.monotonic() >= self._lease_again_at:
+            self._shards = await self._db.write(store.lease_shards, self._owner)
+            self._lease_again_at = time.monotonic() + LEASE_AGAIN_S
+        return await self.follow(self._shards)
 
     async def follow(self, shards: Sequence[int]) -> int:
         """Events that wait in some shards, BATCH at most."""

@@ -15,12 +15,19 @@ WAITING_MAX = 5_000
 
 
 class Sender:
-    """One for the process. `on_accepted` is called after each commit that queued mail."""
+    """One for the process. `on_accepted` is called after each commit that queued mail, `on_job` for a bulk's."""
 
-    def __init__(self, db: Database, routes: Routes, on_accepted: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        routes: Routes,
+        on_accepted: Callable[[int], None],
+        on_job: Callable[[], None] = lambda: None,
+    ) -> None:
         self._db = db
         self._routes = routes
         self._on_accepted = on_accepted
+        self._on_job = on_job
         self._gate: Gate[Submission, Receipt | EngineError] = Gate(
             self._run, max_items=GATE_MAX, max_waiting=WAITING_MAX, max_running=2
         )
@@ -49,6 +56,7 @@ class Sender:
         checked = await self._db.read(check_bulk, command, self._routes)
         receipt = await self._db.write_first(submit_bulk, checked)
         self._on_accepted(receipt.accepted)
+        self._on_job()
         return receipt
 
     async def drain(self) -> None:
