@@ -8,7 +8,6 @@ import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +25,7 @@ from postrider.engine import insight, journal, sending
 from postrider.engine.accounts import KeyKind, Keyring
 from postrider.engine.delivery.attempt import Workshop
 from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, SimulatorCourier, SmtpCourier
+from postrider.engine.delivery.signing import Signers
 from postrider.engine.engagement import Intake
 from postrider.engine.sending.bulk import KIND as EXPAND
 from postrider.engine.sending.bulk import expand_page
@@ -50,7 +50,6 @@ from postrider.workers.loop import Loop
 from postrider.workers.timers import Timers, release
 
 ROLES = ("web", "smtp", "inbound", "deliver", "follow", "notify", "jobs", "timers")
-SIGNER_THREADS = 2
 STOP_TIMEOUT_S = 30.0
 SWITCH_INTERVAL_S = 0.001  # how long a busy thread keeps the writer from the interpreter
 
@@ -95,7 +94,7 @@ class Node:
         self.db = self.installation.db
         self.metrics = Metrics()
         self.worker = lease.Worker(f"{secrets.token_hex(6)}-{os.getpid()}", _node_name(settings.data_dir))
-        self.signers = ThreadPoolExecutor(SIGNER_THREADS, "sign")
+        self.signers = Signers()
         self.lost = asyncio.Event()  # our lease has ended: stop, others hold our work
         self._tasks: list[asyncio.Task[None]] = []
         self._loops: list[Loop] = []
@@ -156,7 +155,7 @@ class Node:
             _log.warning("left_without_word", reason=str(lost))
         if self._listener is not None:
             await asyncio.to_thread(self._listener.stop)
-        self.signers.shutdown(wait=True)
+        self.signers.close()
         self.db.close()
         self._lock.close()
 

@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-LINGER_S = 0.003
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -29,11 +27,13 @@ class Gate(Generic[T, R]):
         max_items: int,
         max_waiting: int,
         max_running: int = 1,
+        linger_s: float = 0.0,
     ) -> None:
         self._run = run
         self._max_items = max_items
         self._max_waiting = max_waiting
         self._max_running = max_running
+        self._linger_s = linger_s
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._was_busy = False  # the last batch had company: linger a moment for more
@@ -62,8 +62,8 @@ class Gate(Generic[T, R]):
         self._start()
 
     async def _run_batch(self) -> None:
-        if self._was_busy:
-            await asyncio.sleep(LINGER_S)
+        if self._linger_s and self._was_busy:
+            await asyncio.sleep(self._linger_s)
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_items))]
         self._was_busy = len(batch) > 1
         if not batch:

@@ -32,6 +32,7 @@ REST_S = 0.004  # between two claims: what comes meanwhile is claimed together
 IDLE_COURIER_S = 10.0  # an unused connection is closed after this
 SITE_KEPT_S = 2.0  # a site without mail stays ours this long
 SETTLE_MAX = 200
+LINGER_S = 0.003
 SETTLE_PAUSE_S = 1.0  # between tries to settle while the store is away
 BACK_OFF_S = (5, 15, 30, 60, 120, 300, 600, 900)  # after so many connection failures in a row
 
@@ -106,7 +107,11 @@ class Deliver:
         self._in_hand: set[RowId] = set()  # claimed, and neither settled nor given back
         self._unsure = False  # a write failed: rows may bear our name that are not in hand
         self._settle: Gate[Result, bool] = Gate(
-            self._settle_batch, max_items=SETTLE_MAX, max_waiting=HELD_MAX * 2, max_running=2
+            self._settle_batch,
+            max_items=SETTLE_MAX,
+            max_waiting=HELD_MAX * 2,
+            max_running=2,
+            linger_s=LINGER_S,
         )
         self.loop = Loop("deliver", self._once, idle_s=IDLE_S, rest_s=REST_S)
 

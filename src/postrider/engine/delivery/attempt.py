@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from postrider.engine.content.model import Mail, Personal
@@ -11,6 +10,7 @@ from postrider.engine.delivery import classify, dkim
 from postrider.engine.delivery.classify import Category, Classified
 from postrider.engine.delivery.couriers import Courier
 from postrider.engine.delivery.model import Job, Outcome, Result, Verdict, Via
+from postrider.engine.delivery.signing import Signers
 from postrider.engine.errors import EngineError
 from postrider.kit import clock
 from postrider.kit.seal import Sealer
@@ -24,7 +24,7 @@ class Workshop:
     """What every attempt of a process uses."""
 
     sealer: Sealer
-    signers: ThreadPoolExecutor  # RSA releases the interpreter lock
+    signers: Signers
     tracking_url: str
     hostname: str
 
@@ -91,10 +91,8 @@ async def sign(mail: Mail, keys: tuple[dkim.Key, ...], workshop: Workshop, now: 
     """The mail's bytes with a signature for each key before them; the raw signatures are made in threads."""
     parts: list[bytes] = []
     if keys:
-        loop = asyncio.get_running_loop()
         for unsigned in dkim.prepare(mail, keys, now_s=now // 1000):
-            signature = await loop.run_in_executor(workshop.signers, unsigned.key.sign, unsigned.data)
-            parts += [unsigned.complete(signature), b"\r\n"]
+            parts += [unsigned.complete(await workshop.signers.sign(unsigned)), b"\r\n"]
     parts.append(mail.as_bytes())
     return parts
 

@@ -11,11 +11,12 @@ from postrider.engine.sending.submit import submit
 from postrider.kit.gate import Gate, GateFull
 
 GATE_MAX = 200
+LINGER_S = 0.003
 WAITING_MAX = 5_000
 
 
 class Sender:
-    """One for the process. `on_accepted` is called after each commit that queued mail, `on_job` for a bulk's."""
+    """One for the process. `on_accepted` is called after each commit that queued mail, `on_job` for bulk."""
 
     def __init__(
         self,
@@ -29,7 +30,7 @@ class Sender:
         self._on_accepted = on_accepted
         self._on_job = on_job
         self._gate: Gate[Submission, Receipt | EngineError] = Gate(
-            self._run, max_items=GATE_MAX, max_waiting=WAITING_MAX, max_running=2
+            self._run, max_items=GATE_MAX, max_waiting=WAITING_MAX, max_running=2, linger_s=LINGER_S
         )
 
     async def send(self, submission: Submission) -> Receipt:

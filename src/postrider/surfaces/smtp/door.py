@@ -3,13 +3,12 @@
 import ipaddress
 import time
 from collections.abc import Sequence
-from email.utils import formatdate
 
 from postrider.engine import content, sending
 from postrider.engine.accounts.authenticate import Caller
 from postrider.engine.errors import EngineError
 from postrider.engine.messages import Stream
-from postrider.kit import clock
+from postrider.kit import clock, mime
 from postrider.kit.ids import RowId, new_id, to_uuid
 from postrider.surfaces.common.services import Services, Unavailable
 from postrider.surfaces.smtp.backend import Envelope, Refusal, Reply
@@ -80,6 +79,6 @@ class Door:
         """The trace line (RFC 5321 4.4), without the client's address: that is the sender's affair."""
         with_ = "UTF8SMTP" if envelope.smtputf8 else "ESMTP"
         with_ += "S" if envelope.tls else ""
-        date = formatdate(clock.now_ms() / 1000)
+        date = mime.date_field(clock.now_ms()).decode("ascii").removeprefix("Date: ")
         line = f"Received: by {self._services.hostname} with {with_}A\r\n id {group_id.hex()}; {date}\r\n"
         return line.encode("ascii")
