@@ -8,7 +8,7 @@ import sys
 
 from bench import peers, report
 
-FIGURES = ("end_to_end", "accept", "bulk", "latency", "hits")
+FIGURES = ("end_to_end", "accept", "bulk", "latency", "hits", "claim", "journal")
 RUNS = 5
 
 

@@ -37,9 +37,10 @@ class Settings(BaseSettings):
         "localhost.localdomain", description="Name in EHLO, Received, return paths and DNS records."
     )
     delivery: Delivery = Field(
-        Delivery.CAPTURE, description="capture keeps mail in the inbox; relay; direct."
+        Delivery.CAPTURE,
+        description="capture keeps mail in the inbox; relay sends it on; direct is refused for now.",
     )
-    relay_url: str = Field("", description="smtp://user:pass@host:port for DELIVERY=relay.")
+    relay_url: str = Field("", description="smtp://user:pass@host:port; needed for DELIVERY=relay.")
     site_connections: int = Field(
         20, ge=1, le=1000, description="Connections to one site unless it says otherwise."
     )

@@ -48,12 +48,21 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("LOG_FORMAT", "xml"),
         ("SITE_CONNECTIONS", "0"),
         ("RELAY_CONNECTIONS", "1001"),
+        ("DELIVERY", "direct"),
+        ("DELIVERY", "relay"),  # without a RELAY_URL
     ],
 )
 def test_what_a_setting_cannot_be_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"POSTRIDER_{name}", value)
     with pytest.raises(ValidationError):
         load()
+
+
+def test_a_relay_needs_its_url() -> None:
+    relay = "smtp+tls://relay.example:587"
+    assert load(delivery="relay", relay_url=relay).relay_url == relay
+    with pytest.raises(ValidationError, match="must read smtp"):
+        load(delivery="relay", relay_url="https://relay.example")
 
 
 def test_the_command_line_names_the_variable_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """Read and write. Repository functions are plain and synchronous: `await db.read(f, …)`, `db.write(f, …)`.
 
-SQLite has one writer thread: it takes what waits, runs each write in its own SAVEPOINT, commits once for all
-and only then answers (group commit). PostgreSQL has a few writer threads, each write its own transaction.
-Nobody else commits. No write may touch the network.
+SQLite has one writer, a task of the event loop: it runs what waits, each write in its own SAVEPOINT, begins
+no further one after 25 ms, has a thread commit once for all and only then answers (group commit). PostgreSQL
+has a few writer threads, each write its own transaction. Reads have threads on both; nobody else commits. No
+write may touch the network, nor be long: on SQLite the whole process waits for it.
 """
 
 import asyncio
@@ -31,7 +32,8 @@ GROUP_MAX_S = 0.025  # a write transaction takes no further work after this long
 BUSY_TIMEOUT_MS = 2_000
 BUSY_PAUSE_S = 0.01
 CACHED_STATEMENTS = 512
-CHECKPOINT_PAGES = 16_384  # 64 MB of WAL: hot pages are written to the file once instead of at every thousand
+PAGE_BYTES = 8_192  # of a file made anew; an older one keeps its own
+CHECKPOINT_PAGES = 16_384  # 128 MB of WAL: hot pages are written to the file once and not at every thousand
 PG_TRIES = 3  # for serialization failures and deadlocks: the write is run again from its start
 PG_STATEMENT_TIMEOUT_MS = 30_000
 DRIVER_ERRORS = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
@@ -89,7 +91,7 @@ class Database:
         return _transact(self.engine, lambda tx: function(tx, *args, **kwargs), self.is_sqlite)
 
     def close(self) -> None:
-        """Waits for the writes that were handed in."""
+        """Once every write has been answered; waits for the reads, and for PostgreSQL's writes."""
         self._readers.shutdown(wait=True)
         if self._writer is not None:
             self._writer.close()
@@ -108,8 +110,10 @@ class Database:
 
 
 class _GroupWriter:
-    """The one writer of a SQLite file: a task of the event loop that hands only COMMIT, which waits for the disk, to
-    a thread. (Statements in a thread of their own spent two thirds of their time waiting for the interpreter.)
+    """The one writer of a SQLite file: a task of the event loop, there while writes wait.
+
+    Only COMMIT, which waits for the disk, goes to a thread: statements in a thread of their own spent two
+    thirds of their time waiting for the interpreter lock.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -136,9 +140,8 @@ class _GroupWriter:
             try:
                 if self._connection is None:
                     self._connection = self._engine.connect()
-                    self._connection.exec_driver_sql(
-                        "PRAGMA busy_timeout=0"
-                    )  # the loop waits, not the thread
+                    # The loop must not stand still in the driver: `_begin` does the waiting.
+                    self._connection.exec_driver_sql("PRAGMA busy_timeout=0")
                 await self._run_group(self._connection)
             except (DBAPIError, sqlite3.Error) as error:
                 self._refuse(Unavailable(str(_cause(error))))
@@ -164,7 +167,7 @@ class _GroupWriter:
             _answer(write, result, failure)
 
     async def _begin(self, driver: Any) -> None:
-        """Raises sqlite3.OperationalError where another program holds the file longer than BUSY_TIMEOUT_MS."""
+        """Raises sqlite3.OperationalError where another program holds the file past BUSY_TIMEOUT_MS."""
         give_up_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
         while True:
             try:
@@ -313,7 +316,7 @@ def open_engine(url: str) -> Engine:
 
 def _prepare_sqlite(driver: Any, _record: Any) -> None:
     for pragma in (
-        "page_size=8192",
+        f"page_size={PAGE_BYTES}",
         "journal_mode=WAL",
         "synchronous=FULL",
         f"busy_timeout={BUSY_TIMEOUT_MS}",

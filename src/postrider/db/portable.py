@@ -2,7 +2,8 @@
 
 `Batch` is the one set-based statement: a list of rows becomes the table `v` of an INSERT, UPDATE, DELETE or
 SELECT, as VALUES on SQLite and as unnested arrays on PostgreSQL. One statement a batch matters twice: it is
-one prepared statement, and Python's sqlite3 hands the interpreter lock over only once per statement.
+one prepared statement, and Python's sqlite3 hands the interpreter lock over only once per statement. All here
+but `lock_rows` goes straight to the driver, whose own errors come out of it.
 """
 
 import re
@@ -35,7 +36,7 @@ class Batch:
         self._sqlite = {size: self._for_sqlite(size) for size in CHUNK_SIZES}
 
     def __call__(self, tx: Tx, rows: Sequence[Sequence[Any]]) -> list[Any]:
-        """Run it; values as the driver takes them (JSON as text). Answers the tuples it RETURNs or SELECTs."""
+        """Run it, values as the driver takes them (JSON as text); the tuples it RETURNs or SELECTs."""
         found: list[Any] = []
         for statement, parameters in self._portions(tx, rows):
             found.extend(run(tx, statement, parameters))

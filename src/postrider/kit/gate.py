@@ -1,7 +1,7 @@
 """A gate gathers what many callers want done at once into one batch, and gives each its own answer.
 
-While a batch is under way the next one fills; when nothing is under way the next goes at once. So a lone
-caller waits for nobody, and under load the batches grow by themselves.
+While a batch is under way the next one fills; when nothing is under way the next goes at once, or lingers a
+moment where the one before had company. So a lone caller waits for nobody, and under load the batches grow.
 """
 
 import asyncio

@@ -44,8 +44,8 @@ class Sealer:
         """A message's seal: only this installation can make or read it; 47 characters for most organizations.
 
         A synthetic-IV construction (as RFC 5297's, with keyed BLAKE2b for both halves): the payload's check
-        value of 12 octets also decides its mask. Lower-case base32, so that it may stand in a local part: servers
-        change the case there, and `unsubscribe+` leaves 52 of its 64 octets (RFC 5321 4.5.3.1.1).
+        value of 12 octets also decides its mask. Lower-case base32, so that it may stand in a local part:
+        servers change the case there, and `unsubscribe+` leaves 52 of its 64 octets (RFC 5321 4.5.3.1.1).
         """
         number = organization_id.to_bytes((organization_id.bit_length() + 7) // 8 or 1, "big")
         payload = message_id + number

@@ -48,7 +48,7 @@ def append(tx: Tx, new: Sequence[Event]) -> list[Event]:
         _append(tx, plain)
     if not keyed:
         return list(new)
-    kept = {row.id for row in _append_once(tx, [_row(event) for event in keyed.values()])}
+    kept = {row[0] for row in _append_once(tx, [_row(event) for event in keyed.values()])}
     return [event for event in new if event.source_id is None or event.id in kept]
 
 

@@ -36,8 +36,8 @@ def check(tx: Tx, addresses: Sequence[tuple[int, str]]) -> dict[tuple[int, str],
     found: dict[tuple[int, str], list[Entry]] = defaultdict(list)
     pairs = list(set(addresses))
     for row in _find(tx, pairs):
-        found[row.organization_id, row.address_key].append(_entry(row))
-    refused = {row.address_key for row in _find_operator(tx, [(key,) for key in {key for _, key in pairs}])}
+        found[row[0], row[1]].append(_entry(row))
+    refused = {row[0] for row in _find_operator(tx, [(key,) for key in {key for _, key in pairs}])}
     for organization_id, key in pairs if refused else ():
         if key in refused:
             found[organization_id, key].append(_operators(organization_id, key))

@@ -1,14 +1,10 @@
-"""Our signatures, verified by dkimpy."""
+"""Our signatures, verified by dkimpy (Ed25519 by its PyNaCl)."""
 
-import base64
-import sys
-import types
 from dataclasses import replace
 from functools import cache
 
+import dkim
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,33 +13,6 @@ from postrider.engine.delivery import dkim as signer
 from postrider.engine.delivery.dkim import Key
 from postrider.engine.domains.keys import make_pair
 from postrider.engine.domains.model import Algorithm
-
-
-def _give_dkimpy_ed25519() -> None:
-    """dkimpy asks PyNaCl for one primitive; cryptography, which we have, does the same."""
-    nacl, signing, encoding, exceptions = map(
-        types.ModuleType, ("nacl", "nacl.signing", "nacl.encoding", "nacl.exceptions")
-    )
-
-    class VerifyKey:
-        def __init__(self, key: bytes, encoder: object) -> None:
-            self._key = Ed25519PublicKey.from_public_bytes(base64.b64decode(key))
-
-        def verify(self, message: bytes, signature: bytes) -> None:
-            self._key.verify(signature, message)
-
-    vars(signing)["VerifyKey"] = VerifyKey
-    vars(encoding)["Base64Encoder"] = object()
-    vars(exceptions).update(BadSignatureError=InvalidSignature, ValueError=ValueError)
-    vars(nacl).update(signing=signing, encoding=encoding, exceptions=exceptions)
-    sys.modules.update({module.__name__: module for module in (nacl, signing, encoding, exceptions)})
-
-
-try:
-    import nacl  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
-except ImportError:
-    _give_dkimpy_ed25519()
-import dkim  # noqa: E402
 
 NOW_S = 1_768_000_000
 
