@@ -1,4 +1,4 @@
-"""The claim with a million mails queued, nine of ten behind one site that rests: its pace, and who waits for it.
+"""The claim with a million mails queued, nine of ten behind one site that rests: its pace, and who waits.
 
 No contents are loaded and nothing is sent; the rows go back after each run, so that every run finds them all.
 """
@@ -182,7 +182,7 @@ async def _round(world: World, turns: Iterator[queue.Site]) -> list[Claimed]:
 
 
 async def _newcomer_ms(world: World, turns: Iterator[queue.Site], held: list[Claimed]) -> float:
-    """From handing in a mail of an organization that the next site in turn has not seen, until it is claimed."""
+    """From handing in a mail of an organization new to the next site in turn, until it is claimed."""
     organization_id, site = next(world.newcomers), next(turns)
     place = (organization_id, Stream.TRANSACTIONAL, site.name)
     started = time.perf_counter()
@@ -196,7 +196,7 @@ async def _newcomer_ms(world: World, turns: Iterator[queue.Site], held: list[Cla
 
 
 async def _small_sites(world: World, count: int) -> tuple[list[Claimed], float]:
-    """Sites of a few mails, each in a lane of its own: leased, emptied and parked; and the seconds it took."""
+    """Sites of a few mails, each in its own lane: leased, emptied and parked; and the seconds it took."""
     claimed: list[Claimed] = []
     started = time.perf_counter()
     while len(claimed) < count:

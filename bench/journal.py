@@ -1,12 +1,14 @@
 """What an event costs: recorded as mail is accepted and delivered, then followed by all that listen."""
 
-import itertools
 import time
 from collections.abc import Callable
 from functools import partial
 from tempfile import TemporaryDirectory
 
 import uvloop
+
+from bench import claim, postgres, report
+from bench.report import Options, Sample, Verdict
 from postrider.app import FOLLOWERS
 from postrider.db import migrate
 from postrider.db.database import Database
@@ -15,9 +17,6 @@ from postrider.engine.journal import Event, EventKind
 from postrider.engine.journal.follow import Dispatch
 from postrider.engine.messages import NewMessage, Stream
 from postrider.kit import clock
-
-from bench import claim, postgres, report
-from bench.report import Options, Sample, Verdict
 
 EVENTS = 100_000
 EVENTS_A_MAIL = 3  # accepted, sent, delivered
@@ -71,8 +70,8 @@ def _mails(db: Database, count: int) -> list[NewMessage]:
     places = [(number % ORGANIZATIONS + 1, Stream.TRANSACTIONAL, "far.test") for number in range(count)]
     return [
         mail
-        for portion in itertools.batched(places, claim.PORTION)
-        for mail in db.write_now(claim.queue_mails, portion, clock.now_ms())
+        for start in range(0, count, claim.PORTION)
+        for mail in db.write_now(claim.queue_mails, places[start : start + claim.PORTION], clock.now_ms())
     ]
 
 
