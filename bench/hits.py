@@ -1,21 +1,29 @@
-"""Pixels and clicks, beside the same server's emptiest handler, and how soon they stand in the journal."""
+"""Pixels and clicks, beside the emptiest handler under the same server, and how soon they are events."""
 
 import itertools
 import json
 import quopri
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from tests.sink.client import Sink
 
-from bench import load, mail, report
+from bench import load, mail, processes, report
 from bench.postrider_server import API, Server
 from bench.report import Options, Sample, Verdict
 
 REQUESTS = 20_000
 CONNECTIONS = 32
 MAILS = 200
-EMPTY = "/healthz"
+EMPTY = "/empty"
+START_TIMEOUT_S = 30.0
 ARRIVAL_TIMEOUT_S = 60.0
 RECORDED_TIMEOUT_S = 30.0
 POLL_S = 0.1
@@ -43,21 +51,47 @@ def measure(count: int) -> Sample:
         load.http(server.http_port, mail.sends(server.key, MAILS), 4)
         bodies = _bodies(sink, MAILS + 1)
         pixels, clicks = _paths(bodies, _PIXEL), _paths(bodies, _CLICK)
-        empty = _rate(server, [EMPTY], count)
-        pixel, click = _rate(server, pixels, count), _rate(server, clicks, count)
+        with _emptiest() as empty_port:
+            emptiest = _rate(empty_port, [EMPTY], count)
+        pixel, click = (_rate(server.http_port, paths, count) for paths in (pixels, clicks))
         return {
-            "empty/s": empty,
+            "empty/s": emptiest,
             "pixels/s": pixel,
             "clicks/s": click,
-            "pixel %": pixel / empty * 100,
-            "click %": click / empty * 100,
+            "pixel %": pixel / emptiest * 100,
+            "click %": click / emptiest * 100,
             "recorded s": recorded_s,
         }
 
 
-def _rate(server: Server, paths: list[str], count: int) -> float:
+class Empty:
+    """Nothing but an answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+empty = Starlette(routes=[Route(EMPTY, Empty())])
+
+
+@contextmanager
+def _emptiest() -> Iterator[int]:
+    """The port of a process in which uvicorn, as Postrider sets it, serves `empty` alone."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "uvicorn", "bench.hits:empty", "--port", str(port), "--lifespan", "off"]
+    command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+    with subprocess.Popen(command) as server:
+        try:
+            processes.wait_until(lambda: processes.listens(port), "uvicorn", timeout_s=START_TIMEOUT_S)
+            yield port
+        finally:
+            server.terminate()
+
+
+def _rate(port: int, paths: list[str], count: int) -> float:
     requests = (load.get(path) for path in itertools.islice(itertools.cycle(paths), count))
-    return load.http(server.http_port, requests, CONNECTIONS).rate
+    return load.http(port, requests, CONNECTIONS).rate
 
 
 def _bodies(sink: Sink, count: int) -> list[bytes]:

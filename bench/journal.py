@@ -35,15 +35,15 @@ def run(options: Options) -> list[Verdict]:
         contenders["PostgreSQL"] = partial(on_postgresql, count)
     results = report.interleave(contenders, options.runs)
     report.print_medians(results)
-    return [
-        report.at_most(
-            f"{name}: an event recorded and followed",
-            EVENT_US,
-            report.median(results, name, "CPU us/event"),
-            "us",
-        )
+    figure = "an event recorded and followed: this process"
+    verdicts = [
+        report.at_most(f"{name}: {figure}", EVENT_US, report.median(results, name, "CPU us/event"), "us")
         for name in results
     ]
+    if "PostgreSQL" in results:
+        server_us = report.median(results, "PostgreSQL", "server us")
+        verdicts.append(Verdict("PostgreSQL: its own processes beside it", "", f"{server_us:,.2f} us", None))
+    return verdicts
 
 
 def on_sqlite(count: int) -> Sample:

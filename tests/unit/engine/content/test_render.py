@@ -15,7 +15,8 @@ from postrider.engine.errors import TemplateFault
 from postrider.kit import clock
 
 LIQUID = {Escape.NONE: Environment(autoescape=False), Escape.HTML: Environment(autoescape=True)}
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}"), max_size=12)
+# No CR: Liquid's limited output turns it into LF, which composing does as well.
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}\r"), max_size=12)
 NAMES = st.sampled_from(
     ["name", "a", "b-c", "user.name", "user.missing", "a.name", "x_1", "offset", "user.size"]
 )
