@@ -316,9 +316,8 @@ def _claim_round(
     claimed: list[tuple[queue.Site, list[Claimed]]] = []
     for site in queue.lease_sites(tx, owner, list(places), max(0, new_sites)):
         room = min(places.get(site.id, HELD_PER_SITE_MIN), budget)
-        if room <= 0:
-            break
-        taken = queue.claim(tx, owner, site.id, room)
+        # A site leased without room is answered too: it is ours, and must be served or parked later.
+        taken = queue.claim(tx, owner, site.id, room) if room > 0 else []
         budget -= len(taken)
         claimed.append((site, taken))
     everything = [each for _, part in claimed for each in part]
