@@ -110,16 +110,6 @@ def sandbox_of(tx: Tx, organization_id: int) -> int | None:
     ).scalar_one_or_none()
 
 
-def owner_email(tx: Tx, organization_id: int) -> str | None:
-    return tx.execute(
-        select(users.c.email)
-        .join(memberships, memberships.c.user_id == users.c.id)
-        .where(memberships.c.organization_id == organization_id, memberships.c.role == "owner")
-        .order_by(memberships.c.created_at)
-        .limit(1)
-    ).scalar_one_or_none()
-
-
 def credential_by_hash(tx: Tx, secret_hash: bytes) -> Credential | None:
     row = tx.execute(select(credentials).where(credentials.c.secret_hash == secret_hash)).one_or_none()
     return None if row is None else _credential(row)
