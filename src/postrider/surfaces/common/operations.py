@@ -44,39 +44,48 @@ class Operation:
     method: str
     paths: tuple[str, ...]
     summary: str
-    scope: str
+    scope: str | None  # None: open to everybody, no credential is asked and the handler gets a Visit
     handler: Handler
     body: type[BaseModel] | None = None
     body_max_bytes: int = SMALL_BODY_MAX_BYTES
     status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One authenticated request on its way to a handler."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request on its way to the handler of an open operation."""
 
     services: Services
-    caller: Caller
     request: Request
     operation: Operation
     raw: bytes = b""
 
 
-def _nothing(response: Response, caller: Caller) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Visit):
+    """One authenticated request on its way to a handler."""
+
+    caller: Caller
+
+
+def _nothing(response: Response, request: Request, caller: Caller | None) -> None:
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How one surface asks who is there and words its answers."""
+    """How one surface asks who is there and words its answers.
+
+    `finish` sees every answer, refusals and unknown paths too; its caller is None where nobody was recognised.
+    """
 
     name: str
     title: str
     version: str  # of the API, as its documents number it
     authenticate: Callable[[Services, Request], Awaitable[Caller]]
-    refuse: Callable[[EngineError | Refused], Response]
-    fail: Callable[[int], Response]  # 404, 405, 500, 503: no operation's refusal
-    finish: Callable[[Response, Caller], None] = _nothing  # what every answer carries, such as rate limits
+    refuse: Callable[[EngineError | Refused, Request], Response]
+    fail: Callable[[int, Request], Response]  # 404, 405, 500, 503: no operation's refusal
+    finish: Callable[[Response, Request, Caller | None], None] = _nothing  # rate limits, request id
     security: dict[str, dict[str, str]] = field(default_factory=dict)  # OpenAPI's securitySchemes
 
 
@@ -96,8 +105,9 @@ def make_app(
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        response = manner.fail(error.status_code)
+        response = manner.fail(error.status_code, request)
         response.headers.update(error.headers or {})
+        manner.finish(response, request, None)
         return response
 
     app = Starlette(routes=[*routes, *extra], exception_handlers={HTTPException: on_http_error})
@@ -127,31 +137,37 @@ def answer(payload: Any, status: int = 200) -> Response:
 
 
 def _endpoint(operation: Operation, services: Services, manner: Manner) -> Endpoint:
-    async def run(request: Request, caller: Caller) -> Response:
-        caller.principal.require(operation.scope)
+    async def run(request: Request, caller: Caller | None) -> Response:
+        if caller is not None and operation.scope is not None:
+            caller.principal.require(operation.scope)
+        raw = await read_body(request, operation.body_max_bytes) if operation.body is not None else b""
+        visit = (
+            Visit(services=services, request=request, operation=operation, raw=raw)
+            if caller is None
+            else Call(services=services, request=request, operation=operation, raw=raw, caller=caller)
+        )
         if operation.body is None:
-            return await operation.handler(Call(services, caller, request, operation))
-        raw = await read_body(request, operation.body_max_bytes)
+            return await operation.handler(visit)
         body = await sized(len(raw), parse, operation.body, raw)
-        return await operation.handler(Call(services, caller, request, operation, raw), body)
+        return await operation.handler(visit, body)
 
     async def endpoint(request: Request) -> Response:
         caller: Caller | None = None
         try:
-            caller = await manner.authenticate(services, request)
+            if operation.scope is not None:
+                caller = await manner.authenticate(services, request)
             response = await run(request, caller)
         except (EngineError, Refused) as refusal:
-            response = manner.refuse(refusal)
+            response = manner.refuse(refusal, request)
         except Unavailable:
-            response = manner.fail(503)
+            response = manner.fail(503, request)
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody
         except Exception:
             _log.exception("request_failed", surface=manner.name, operation=operation.id)
-            response = manner.fail(500)
-        if caller is not None:
-            manner.finish(response, caller)
+            response = manner.fail(500, request)
+        manner.finish(response, request, caller)
         return response
 
     return endpoint

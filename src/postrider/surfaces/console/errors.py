@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from postrider.engine import errors
@@ -32,7 +33,7 @@ STATUS: dict[type[errors.EngineError], int] = {
 _FAILURES = {404: "not_found", 405: "method_not_allowed", 500: "internal", 503: "unavailable"}
 
 
-def refuse(error: errors.EngineError | Refused) -> Response:
+def refuse(error: errors.EngineError | Refused, request: Request) -> Response:
     if isinstance(error, Refused):
         return _say(error.said.status, error.said.code, error.message)
     facts = {name: fact for name, fact in error.facts.items() if name != "message"}
@@ -44,7 +45,7 @@ def refuse(error: errors.EngineError | Refused) -> Response:
     return response
 
 
-def fail(status: int) -> Response:
+def fail(status: int, request: Request) -> Response:
     """404, 405, 500, 503: what no operation answered."""
     return _say(status, _FAILURES.get(status, "invalid"), HTTPStatus(status).phrase)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from postrider.engine import errors
@@ -39,7 +40,7 @@ _FAILURES = {
 }
 
 
-def refuse(error: EngineError | Refused) -> Response:
+def refuse(error: EngineError | Refused, request: Request) -> Response:
     """The whole answer to a refused request."""
     if isinstance(error, Refused):
         return answer({"error": error.said.code, "message": error.message}, error.said.status)
@@ -65,7 +66,7 @@ def told(error: EngineError) -> dict[str, Any]:
     }
 
 
-def fail(status: int) -> Response:
+def fail(status: int, request: Request) -> Response:
     return answer(_FAILURES.get(status) or {"error": "Request failed"}, status)
 
 

@@ -1,12 +1,11 @@
-"""What is allowed here: sizes, counts, and requests a minute, which are told but not yet enforced.
+"""What is allowed here: sizes, counts, and requests a minute, which are told but not yet enforced."""
 
-The count is this process's own: with several web nodes each tells its share.
-"""
-
+from starlette.requests import Request
 from starlette.responses import Response
 
 from postrider.engine.accounts.authenticate import Caller
 from postrider.kit import clock
+from postrider.surfaces.common.windows import Windows, counted_as
 
 BATCH_MAX = 500
 BULK_ERRORS_MAX = 100  # malformed recipients that the answer names
@@ -20,20 +19,13 @@ class Allowance:
     """Requests of this minute by organization."""
 
     def __init__(self) -> None:
-        self._minute = 0
-        self._reset = b""
-        self._used: dict[int, int] = {}
+        self._minutes = Windows(clock.MINUTE)
 
-    def stamp(self, response: Response, caller: Caller) -> None:
+    def stamp(self, response: Response, request: Request, caller: Caller | None) -> None:
         """Count the request and tell X-RateLimit-Limit, -Remaining and -Reset (epoch seconds)."""
-        minute = clock.now_ms() // clock.MINUTE
-        if minute != self._minute:
-            self._minute, self._used = minute, {}
-            self._reset = b"%d" % ((minute + 1) * 60)
-        organization_id = caller.principal.organization_id
-        used = self._used[organization_id] = self._used.get(organization_id, 0) + 1
+        counted = self._minutes.count(counted_as(request, caller))
         response.raw_headers += (
             (b"x-ratelimit-limit", b"%d" % REQUESTS_PER_MINUTE),
-            (b"x-ratelimit-remaining", b"%d" % max(0, REQUESTS_PER_MINUTE - used)),
-            (b"x-ratelimit-reset", self._reset),
+            (b"x-ratelimit-remaining", b"%d" % counted.remaining(REQUESTS_PER_MINUTE)),
+            (b"x-ratelimit-reset", b"%d" % counted.resets_at_s),
         )
