@@ -39,7 +39,6 @@ RESTING = "resting.test"
 CLAIMS_PER_S = 50_000
 FIRST_ROW_MS = 50
 CONTENT = new_id()  # contents are not read
-Waiting = tuple[int, Stream, str]  # organization, stream, site: where one mail waits
 
 
 def run(options: Options) -> list[Verdict]:
@@ -99,26 +98,26 @@ class World:
         return time.monotonic() - started
 
 
-def waiting(count: int) -> Iterator[Waiting]:
+def waiting(count: int) -> Iterator[queue.Place]:
     """Nine of ten at the resting site; of the rest most at a few large sites, the others thinly spread."""
     streams = itertools.cycle(Stream)
     resting = count * RESTING_OF_TEN // 10
     large = (count - resting) * LARGE_OF_TEN // 10
     for number in range(large):
         organization = number % ORGANIZATIONS
-        yield organization + 1, next(streams), large_site(organization)
+        yield queue.Place(organization + 1, next(streams), large_site(organization))
     for number in range(count - resting - large):
         small = SITES_AT_ONCE + number % (SITES - SITES_AT_ONCE - 1)
-        yield number % ORGANIZATIONS + 1, next(streams), f"small{small}.test"
+        yield queue.Place(number % ORGANIZATIONS + 1, next(streams), f"small{small}.test")
     for number in range(resting):
-        yield number % ORGANIZATIONS + 1, next(streams), RESTING
+        yield queue.Place(number % ORGANIZATIONS + 1, next(streams), RESTING)
 
 
 def large_site(number: int) -> str:
     return f"large{number % SITES_AT_ONCE}.test"
 
 
-def queue_mails(tx: Tx, places: Sequence[Waiting], due_at: int) -> list[NewMessage]:
+def queue_mails(tx: Tx, places: Sequence[queue.Place], due_at: int) -> list[NewMessage]:
     """One mail at each place, due; those at small sites a little later."""
     lanes = queue.add_lanes(tx, places, lambda _: 20)
     new = [_mail(place, due_at + SMALL_LATER_MS * place[2].startswith("small")) for place in places]
@@ -128,12 +127,12 @@ def queue_mails(tx: Tx, places: Sequence[Waiting], due_at: int) -> list[NewMessa
 
 
 def rest(tx: Tx, name: str) -> None:
-    (lane,) = queue.add_lanes(tx, [(1, Stream.TRANSACTIONAL, name)], lambda _: 20).values()
+    (lane,) = queue.add_lanes(tx, [queue.Place(1, Stream.TRANSACTIONAL, name)], lambda _: 20).values()
     queue.throttle(tx, lane.site_id, clock.now_ms() + clock.DAY, 1)
 
 
-def _mail(place: Waiting, due_at: int) -> NewMessage:
-    organization_id, stream, site = place
+def _mail(place: queue.Place, due_at: int) -> NewMessage:
+    organization_id, stream, site, _ = place
     message_id = new_id()
     return NewMessage(
         organization_id=organization_id,
@@ -184,7 +183,7 @@ async def _round(world: World, turns: Iterator[queue.Site]) -> list[Claimed]:
 async def _newcomer_ms(world: World, turns: Iterator[queue.Site], held: list[Claimed]) -> float:
     """From handing in a mail of an organization new to the next site in turn, until it is claimed."""
     organization_id, site = next(world.newcomers), next(turns)
-    place = (organization_id, Stream.TRANSACTIONAL, site.name)
+    place = queue.Place(organization_id, Stream.TRANSACTIONAL, site.name)
     started = time.perf_counter()
     await world.db.write(queue_mails, [place], clock.now_ms())
     ours = itertools.chain([site], turns)

@@ -15,7 +15,7 @@ from postrider.db.database import Database
 from postrider.engine import journal
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.journal.follow import Dispatch
-from postrider.engine.messages import NewMessage, Stream
+from postrider.engine.messages import NewMessage, Stream, queue
 from postrider.kit import clock
 
 EVENTS = 100_000
@@ -67,7 +67,9 @@ def measure(url: str, count: int, server_cpu: Callable[[], float] = lambda: 0.0)
 
 
 def _mails(db: Database, count: int) -> list[NewMessage]:
-    places = [(number % ORGANIZATIONS + 1, Stream.TRANSACTIONAL, "far.test") for number in range(count)]
+    places = [
+        queue.Place(number % ORGANIZATIONS + 1, Stream.TRANSACTIONAL, "far.test") for number in range(count)
+    ]
     return [
         mail
         for start in range(0, count, claim.PORTION)

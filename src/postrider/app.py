@@ -22,23 +22,23 @@ from postrider.db import lease, migrate
 from postrider.db.database import Database, Tx, Unavailable
 from postrider.db.notices import Listener
 from postrider.engine import insight, journal, sending
-from postrider.engine.accounts import KeyKind, Keyring
+from postrider.engine.accounts import KeyKind, Keyring, Sessions
+from postrider.engine.delivery import sites
 from postrider.engine.delivery.attempt import Workshop
 from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, SimulatorCourier, SmtpCourier
+from postrider.engine.delivery.direct import Direct, DirectCourier
 from postrider.engine.delivery.signing import Signers
 from postrider.engine.engagement import Intake
 from postrider.engine.sending.bulk import KIND as EXPAND
 from postrider.engine.sending.bulk import expand_page
 from postrider.engine.sending.routes import Delivery
+from postrider.kit import clock
 from postrider.kit.dns import Resolver
 from postrider.kit.seal import Sealer, load_or_make_master_key
 from postrider.metrics import Metrics
 from postrider.settings import Settings
-from postrider.surfaces import console, inbox, mailerlogic, track
+from postrider.surfaces import console, inbox, mailerlogic, nudgecampaign, octeth, penguinmails, track
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.nudgecampaign.keys import KEYS as NUDGECAMPAIGN_KEYS
-from postrider.surfaces.octeth.keys import KEYS as OCTETH_KEYS
-from postrider.surfaces.penguinmails.keys import KEYS as PENGUINMAILS_KEYS
 from postrider.surfaces.smtp import tls
 from postrider.surfaces.smtp.door import Door
 from postrider.surfaces.smtp.options import SmtpOptions
@@ -47,19 +47,21 @@ from postrider.workers.deliver import Deliver
 from postrider.workers.follow import Follow
 from postrider.workers.jobs import Jobs
 from postrider.workers.loop import Loop
+from postrider.workers.retention import Retention
 from postrider.workers.timers import Timers, release
 
 ROLES = ("web", "smtp", "inbound", "deliver", "follow", "notify", "jobs", "timers")
 STOP_TIMEOUT_S = 30.0
 SWITCH_INTERVAL_S = 0.001  # how long a busy thread keeps the writer from the interpreter
 
-SURFACES: tuple[Surface, ...] = (mailerlogic.SURFACE, console.SURFACE)
-KEY_KINDS: tuple[KeyKind, ...] = (
-    *(kind for surface in SURFACES for kind in surface.keys),
-    *PENGUINMAILS_KEYS,
-    *NUDGECAMPAIGN_KEYS,
-    *OCTETH_KEYS,
+SURFACES: tuple[Surface, ...] = (
+    mailerlogic.SURFACE,
+    nudgecampaign.SURFACE,
+    octeth.SURFACE,
+    penguinmails.SURFACE,
+    console.SURFACE,
 )
+KEY_KINDS: tuple[KeyKind, ...] = tuple(kind for surface in SURFACES for kind in surface.keys)
 FOLLOWERS: tuple[journal.Follower, ...] = (journal.Follower("insight", insight.count),)
 
 _log = structlog.get_logger("postrider")
@@ -77,7 +79,13 @@ class Installation:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.sealer = Sealer(load_or_make_master_key(settings.data_dir / "master.key"))
         self.db = Database(settings.store_url)
-        self.routes = sending.Routes(settings.delivery, settings.site_connections, settings.relay_connections)
+        self.routes = sending.Routes(
+            settings.delivery,
+            settings.site_connections,
+            settings.relay_connections,
+            slots_of=sites.slots_of,
+            connections_to=sites.connections_of,
+        )
 
     def migrate(self) -> None:
         migrate.upgrade(self.db)
@@ -95,6 +103,7 @@ class Node:
         self.metrics = Metrics()
         self.worker = lease.Worker(f"{secrets.token_hex(6)}-{os.getpid()}", _node_name(settings.data_dir))
         self.signers = Signers()
+        self.resolver = Resolver(settings.resolvers)  # one cache for checks and deliveries
         self.lost = asyncio.Event()  # our lease has ended: stop, others hold our work
         self._tasks: list[asyncio.Task[None]] = []
         self._loops: list[Loop] = []
@@ -111,6 +120,7 @@ class Node:
         if freed:
             _log.info("took_over", messages=freed)
         self.keyring = Keyring(self.db, self.installation.sealer)
+        self.sessions = Sessions(self.db, self.installation.sealer)
         self.intake = Intake(self.db)
         self.sender = sending.Sender(
             self.db, self.installation.routes, self._accepted, lambda: self.jobs.loop.wake()
@@ -124,6 +134,7 @@ class Node:
             self._wake,
         )
         self.timers = Timers(self.db, self.worker, self.keyring, self.lost.set)
+        self.retention = Retention(self.db, body_kept_ms=self.settings.body_retention_days * clock.DAY)
         self._run(self.timers.loop)
         if not self.db.is_sqlite:
             self._listener = Listener(self.db, self._wake)
@@ -131,6 +142,7 @@ class Node:
             ("follow", self.follow.loop),
             ("jobs", self.jobs.loop),
             ("deliver", self.deliver.loop),
+            ("timers", self.retention.loop),
         ):
             if role in self.roles:
                 self._run(loop)
@@ -165,9 +177,10 @@ class Node:
             db=self.db,
             sealer=self.installation.sealer,
             keyring=self.keyring,
+            sessions=self.sessions,
             sender=self.sender,
             intake=self.intake,
-            resolver=Resolver(settings.resolvers),
+            resolver=self.resolver,
             base_url=settings.base_url,
             hostname=settings.hostname,
             smtp_port=self.smtp_port or settings.smtp_port,
@@ -181,15 +194,31 @@ class Node:
         workshop = Workshop(self.installation.sealer, self.signers, settings.base_url, settings.hostname)
         relay = Relay.from_url(settings.relay_url) if settings.relay_url else None
         context = relay.context() if relay is not None else None
+        direct = Direct(
+            settings.hostname,
+            self.resolver,
+            port=settings.delivery_port,
+            allow_private=settings.delivery_allow_private,
+        )
 
         def courier(site: str) -> Courier:
             if site == "capture":
                 return CaptureCourier()
+            if site.startswith(sites.PREFIX):
+                return DirectCourier(direct, site)
             if site == "relay" and relay is not None and context is not None:
                 return SmtpCourier(relay, settings.hostname, context)
             return SimulatorCourier()
 
-        return Deliver(self.db, self.worker.id, workshop, courier, self.metrics.observe, self.follow_soon)
+        return Deliver(
+            self.db,
+            self.worker.id,
+            workshop,
+            courier,
+            self.installation.routes,
+            self.metrics.observe,
+            self.follow_soon,
+        )
 
     def follow_soon(self) -> None:
         self.follow.loop.wake()

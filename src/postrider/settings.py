@@ -16,6 +16,7 @@ from postrider.engine.delivery.couriers import Relay
 from postrider.engine.sending.routes import Delivery
 
 CONFIG_FILE = "POSTRIDER_CONFIG"
+NO_HOSTNAME = "localhost.localdomain"  # receivers refuse who greets them with it
 
 
 class Settings(BaseSettings):
@@ -33,12 +34,10 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="How the world reaches the web server; empty: http://localhost:HTTP_PORT."
     )
-    hostname: str = Field(
-        "localhost.localdomain", description="Name in EHLO, Received, return paths and DNS records."
-    )
+    hostname: str = Field(NO_HOSTNAME, description="Name in EHLO, Received, return paths and DNS records.")
     delivery: Delivery = Field(
         Delivery.CAPTURE,
-        description="capture keeps mail in the inbox; relay sends it on; direct is refused for now.",
+        description="capture keeps mail in the inbox; relay sends it on; direct delivers to MX hosts.",
     )
     relay_url: str = Field("", description="smtp://user:pass@host:port; needed for DELIVERY=relay.")
     site_connections: int = Field(
@@ -53,6 +52,9 @@ class Settings(BaseSettings):
     )
     smtp_certificate: str = Field("", description="PEM certificate chain for STARTTLS; empty: self-signed.")
     smtp_certificate_key: str = Field("", description="PEM private key for SMTP_CERTIFICATE.")
+    body_retention_days: int = Field(
+        30, ge=1, le=3650, description="How long bodies and attachments stay after their last mail."
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="console for people, json for machines."
     )
@@ -75,8 +77,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _deliverable(self) -> "Settings":
         """Mail must have somewhere to go: what cannot be sent must not be accepted as if it could."""
-        if self.delivery is Delivery.DIRECT:
-            raise ValueError("DELIVERY=direct is not there yet: use relay or capture")
+        if self.delivery is Delivery.DIRECT and self.hostname == NO_HOSTNAME:
+            raise ValueError("DELIVERY=direct needs HOSTNAME: the name this machine's address has in the DNS")
         if self.delivery is Delivery.RELAY:
             Relay.from_url(self.relay_url)
         return self

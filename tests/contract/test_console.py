@@ -120,6 +120,9 @@ async def test_every_answer_has_the_keys_of_its_contract(desk: Desk) -> None:
     await desk.walk("resumeLane", id=lane)
     await desk.walk("cancelMessage", id=waiting)
     await desk.walk("requeueMessage", id=waiting)
+    domain_id = (await desk.walk("listDomains"))["domains"][0]["id"]
+    await desk.walk("getDomain", id=domain_id)
+    await desk.walk("rotateDomainKey", id=domain_id)
 
 
 async def test_search_finds_by_status_and_recipient_and_pages(desk: Desk) -> None:
@@ -160,6 +163,10 @@ async def test_what_another_organization_has_is_not_found(desk: Desk) -> None:
     for name in ("getMessage", "cancelMessage", "requeueMessage"):
         await desk.call(name, 404, key=other, id=message_id)
         await desk.call(name, 404, id="not-an-id")
+    for name in ("getDomain", "rotateDomainKey", "activateDomainKey"):
+        await desk.call(name, 404, key=other, id=to_uuid(desk.node.domain.id))
+        await desk.call(name, 404, id="not-an-id")
+    assert (await desk.call("listDomains", key=other)) == {"domains": [], "next": None}
     for name in ("pauseLane", "resumeLane"):
         await desk.call(name, 404, key=other, id=lane)
         await desk.call(name, 404, id="x")

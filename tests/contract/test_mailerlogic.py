@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.contract.walk import load, missing_keys
-from tests.factories import Running, make_account, make_domain, running_node
+from tests.factories import DOMAIN, Running, make_account, make_domain, running_node
 from tests.sink.dns import DnsServer
 
 from postrider.surfaces.mailerlogic.app import OPERATIONS
@@ -21,6 +21,7 @@ CONTRACT = load("mailerlogic")
 SERVED = {operation.id: operation for operation in OPERATIONS}
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 TO_ONE = {"to": "user@example.com", "subject": "Hello", "text": "Hello"}
+FROM_TO = {"from": f"a@{DOMAIN}", "to": "b@example.com"}
 TO_MANY = {
     "subject": "Hello {{name}}",
     "html": '<h1>Hi {{name}}</h1><a href="{{unsubscribe}}">Unsubscribe</a>',
@@ -49,6 +50,9 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "updateSmtpCredential": lambda world: {"name": "Billing", "rate_limit_per_minute": 10},
     "setSmtpCredentialStatus": lambda world: {"is_active": False},
     "addDomain": World.new_domain,
+    "updateDomain": lambda world: {"open_tracking_enabled": False, "tracking_domain_id": None},
+    "updateDomainTracking": lambda world: {"click_tracking_enabled": None},
+    "sendTestEmail": lambda world: {"domain_id": world.ids["id"], **FROM_TO},
 }
 MALFORMED: dict[str, dict[str, Any]] = {
     "sendEmail": {"to": "user@example.com"},
@@ -58,7 +62,11 @@ MALFORMED: dict[str, dict[str, Any]] = {
     "updateSmtpCredential": {"name": 7},
     "setSmtpCredentialStatus": {"is_active": "perhaps"},
     "addDomain": {"domain": "localhost"},
+    "updateDomain": {"tracking_enabled": "yes"},
+    "updateDomainTracking": {"open_tracking_enabled": 1},
+    "sendTestEmail": {"domain_id": 7, **FROM_TO},
 }
+IDS_IN_BODY = {"createSmtpCredential", "sendTestEmail"}
 
 
 @pytest.fixture
@@ -148,7 +156,7 @@ async def test_another_organization_finds_none_of_these_ids(world: World, runnin
     async with client_of(running, stranger.keys["mailerlogic"]) as client:
         strange = World(client, world.ids)
         for operation_id, operation in SERVED.items():
-            if "{" in operation.paths[0] or operation_id == "createSmtpCredential":
+            if "{" in operation.paths[0] or operation_id in IDS_IN_BODY:
                 body = BODIES.get(operation_id)
                 answer = await call(
                     strange, operation_id, operation.paths[0], body(strange) if body else None

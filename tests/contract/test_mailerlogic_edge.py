@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
+from starlette.requests import Request
 from starlette.responses import Response
 from tests.factories import DOMAIN, Running
 
@@ -78,8 +79,8 @@ def test_the_allowance_is_counted_per_organization_and_minute() -> None:
     now = 1_795_261_140_000
     for organization_id, at in ((1, now), (1, now), (2, now), (1, now + clock.MINUTE)):
         clock.set_source(lambda at=at: at)  # type: ignore[misc]
-        response = Response()
-        allowance.stamp(response, SimpleNamespace(principal=Principal(organization_id)))  # type: ignore[arg-type]
+        response, caller = Response(), SimpleNamespace(principal=Principal(organization_id))
+        allowance.stamp(response, Request({"type": "http"}), caller)  # type: ignore[arg-type]
         told.append((response.headers["x-ratelimit-remaining"], response.headers["x-ratelimit-reset"]))
     rest = [str(REQUESTS_PER_MINUTE - used) for used in (1, 2, 1, 1)]
     assert told == list(zip(rest, ["1795261200"] * 3 + ["1795261260"], strict=True))

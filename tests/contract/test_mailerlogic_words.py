@@ -7,6 +7,7 @@ import shlex
 import httpx2
 import pytest
 from fastapi.openapi.models import OpenAPI
+from starlette.requests import Request
 from starlette.routing import Route
 from tests.factories import DOMAIN, Running
 
@@ -33,7 +34,7 @@ def test_every_engine_error_has_a_status_and_a_code() -> None:
 
 @pytest.mark.parametrize("error", errors.ALL)
 def test_every_engine_error_is_told_in_the_envelope(error: type[errors.EngineError]) -> None:
-    response = refuse(error(message="what is wrong", field="to"))
+    response = refuse(error(message="what is wrong", field="to"), Request({"type": "http"}))
     assert {"error", "message"} <= set(json.loads(bytes(response.body)))
     assert 400 <= response.status_code <= 503
 

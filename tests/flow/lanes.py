@@ -41,7 +41,7 @@ def settle(db: Database, claimed: Sequence[Claimed], owner: str) -> None:
 
 def _put(tx: Tx, place: Place, count: int) -> queue.Lane:
     now = clock.now_ms()
-    key = (place.organization_id, place.stream, place.site)
+    key = queue.Place(place.organization_id, place.stream, place.site)
     lane = queue.add_lanes(tx, [key], lambda _: CONNECTIONS)[key]
     messages.insert_messages(tx, [_message(place, now) for _ in range(count)], [lane.id] * count)
     queue.wake(tx, {lane.id: now})

@@ -29,11 +29,12 @@ class Received:
 
 
 class Sink:
-    """`with Sink() as sink:` a mail server on 127.0.0.1:`sink.port`, in its own process."""
+    """`with Sink() as sink:` a mail server on `host`:`sink.port`, in its own process."""
 
     def __init__(
         self,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         delay_ms: int = 0,
         slow_ms: int = 2_000,
@@ -44,7 +45,7 @@ class Sink:
         self.port = port
         self._folder = tempfile.TemporaryDirectory(prefix="sink-")
         self._out = out or Path(self._folder.name, "received.jsonl")
-        self._options = [f"--delay-ms={delay_ms}", f"--slow-ms={slow_ms}"]
+        self._options = [f"--host={host}", f"--delay-ms={delay_ms}", f"--slow-ms={slow_ms}"]
         self._options += ["--keep"] * keep + ["--tls"] * tls
         self._process: subprocess.Popen[bytes] | None = None
 

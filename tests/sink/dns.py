@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import dns.flags
 import dns.message
@@ -36,16 +36,20 @@ class Fault(Enum):
     GARBAGE = auto()  # the right id, and then nothing that is DNS
 
 
+Faults = Mapping[Any, Fault]  # by name, or by (name, type)
+
+
 class DnsServer:
     """`async with DnsServer({("a.test", "TXT"): ["text"]}, {"b.test": Fault.SILENT}) as server:`
 
     TXT values are plain text, cut into strings of 255 octets; what starts with a quote is taken as in a zone
-    file. `asked` counts the questions by (name, type); `records` and `faults` may be changed while it runs.
+    file. A fault is of a name, or of one type of it: ("b.test", "AAAA"). `asked` counts the questions by
+    (name, type); `records` and `faults` may be changed while it runs.
     """
 
-    def __init__(self, records: Records | None = None, faults: Mapping[str, Fault] | None = None) -> None:
+    def __init__(self, records: Records | None = None, faults: Faults | None = None) -> None:
         self.records = dict(records or {})
-        self.faults = dict(faults or {})
+        self.faults: dict[str | tuple[str, str], Fault] = dict(faults or {})
         self.asked: Counter[tuple[str, str]] = Counter()
         self.asked_by_tcp = 0
         self.address = ("127.0.0.1", 0)
@@ -81,7 +85,7 @@ class DnsServer:
         self.asked_by_tcp += by_tcp
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
-        match self.faults.get(name):
+        match self.faults.get((name, kind)) or self.faults.get(name):
             case Fault.SILENT:
                 return None
             case Fault.SERVFAIL:
@@ -99,9 +103,9 @@ class DnsServer:
             case Fault.HUGE | Fault.MANY if not by_tcp:
                 response.flags |= dns.flags.TC
             case Fault.HUGE:
-                response.answer.append(_rrset(name, "TXT", [f"{number:0>250}" for number in range(240)]))
+                response.answer.append(_large(name, kind))
             case Fault.MANY:
-                response.answer.append(_rrset(name, "TXT", [str(number) for number in range(1_000)]))
+                response.answer.append(_many(name, kind))
             case None:
                 self._fill(response, name, kind)
         payload = response.to_wire(max_size=65_535)
@@ -157,6 +161,23 @@ class _Udp(asyncio.DatagramProtocol):
 def _rrset(name: str, kind: str, values: Sequence[str]) -> dns.rrset.RRset:
     texts = [_quoted(value) if kind == "TXT" else value for value in values]
     return dns.rrset.from_text_list(dns.name.from_text(name), TTL_S, "IN", kind, texts)
+
+
+def _large(name: str, kind: str) -> dns.rrset.RRset:
+    """About as much as a message can hold."""
+    if kind == "MX":
+        return _rrset(name, kind, [f"10 {number:0>60}.{name}." for number in range(240)])
+    return _rrset(name, "TXT", [f"{number:0>250}" for number in range(240)])
+
+
+def _many(name: str, kind: str) -> dns.rrset.RRset:
+    match kind:
+        case "MX":
+            return _rrset(name, kind, [f"{number} mx{number}.{name}." for number in range(1_000)])
+        case "A":
+            return _rrset(name, kind, [f"127.0.{number // 250}.{number % 250}" for number in range(1_000)])
+        case _:
+            return _rrset(name, "TXT", [str(number) for number in range(1_000)])
 
 
 def _quoted(value: str) -> str:

@@ -263,11 +263,11 @@ class Session(asyncio.Protocol):
 
 
 async def serve(ledger: Ledger, arguments: argparse.Namespace) -> None:
-    """Listen on 127.0.0.1 until killed; the port is the first line on standard output."""
+    """Listen until killed; the port is the first line on standard output."""
     tls = server_context() if arguments.tls else None
     server = await asyncio.get_running_loop().create_server(
         lambda: Session(ledger, arguments.delay_ms / 1000, arguments.slow_ms / 1000, tls),
-        "127.0.0.1",
+        arguments.host,
         arguments.port,
         backlog=BACKLOG,
     )
@@ -277,6 +277,7 @@ async def serve(ledger: Ledger, arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="a mail server that notes what it takes")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0: one that is free")
     parser.add_argument("--out", required=True, help="file that the JSON lines are appended to")
     parser.add_argument("--delay-ms", type=int, default=0, help="wait before every 250 to a mail")

@@ -28,6 +28,12 @@ class Unauthenticated(EngineError):
     code = "unauthenticated"
 
 
+class TokenExpired(EngineError):
+    """The token or session has run out; log in again."""
+
+    code = "token_expired"
+
+
 class Forbidden(EngineError):
     """The credential does not have the scope {scope}."""
 
@@ -134,7 +140,7 @@ class Busy(EngineError):
 
 
 ALL = (
-    Unauthenticated, Forbidden, NotFound, Conflict, Invalid, TooLarge, OrganizationSuspended,
+    Unauthenticated, TokenExpired, Forbidden, NotFound, Conflict, Invalid, TooLarge, OrganizationSuspended,
     DomainNotVerified, DomainNotAllowed, RecipientSuppressed, RecipientUnsubscribed, QuotaExceeded,
     PlanLimitReached, RateLimited, IdempotencyConflict, TemplateFault, NotAllowedNow, Busy,
 )  # fmt: skip

@@ -15,6 +15,11 @@ def new_id() -> RowId:
     return uuid_utils.uuid7().bytes
 
 
+def id_floor(at_ms: int) -> RowId:
+    """Below every id made at `at_ms` or later, above all made before: a UUIDv7 begins with its milliseconds."""
+    return max(0, at_ms).to_bytes(6, "big") + bytes(ID_BYTES - 6)
+
+
 def to_uuid(row_id: RowId) -> str:
     """The UUID text of an id: 019…-….-7…"""
     text = row_id.hex()

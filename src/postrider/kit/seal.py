@@ -31,6 +31,7 @@ class Sealer:
         self._rows = AESGCM(_derive(master_key, b"rows"))
         self._token_keys = _derive(master_key, b"token check"), _derive(master_key, b"token mask")
         self._hash_key = _derive(master_key, b"hashes")
+        self.signing_key = _derive(master_key, b"signed tokens")  # of access and refresh tokens
 
     def seal(self, secret: bytes, row_id: bytes) -> bytes:
         """AES-GCM with the row's id as associated data: a sealed secret is worthless in any other row."""

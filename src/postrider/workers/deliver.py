@@ -16,9 +16,11 @@ from postrider.db.database import Database, Tx, Unavailable
 from postrider.engine.delivery.attempt import Workshop, attempt
 from postrider.engine.delivery.couriers import Courier
 from postrider.engine.delivery.load import Library, Loaded, load
-from postrider.engine.delivery.model import Job, Outcome, Result, Verdict
+from postrider.engine.delivery.model import Job, Moved, Outcome, Result, Verdict
+from postrider.engine.delivery.reroute import reroute
 from postrider.engine.delivery.settle import settle
 from postrider.engine.messages import Claimed, queue
+from postrider.engine.sending.routes import ASKED, Routes
 from postrider.kit import clock
 from postrider.kit.gate import Gate
 from postrider.kit.ids import RowId
@@ -78,6 +80,11 @@ class Runner:
             self.waiting.put_nowait(None)
         return left
 
+    def is_idle(self, now: float) -> bool:
+        """Nothing came for a while; a site that only asks the DNS makes room for the next at once."""
+        kept_s = 0.0 if self.site.name.startswith(ASKED) else SITE_KEPT_S
+        return self.idle_since is not None and now - self.idle_since > kept_s
+
     def measure(self, now: float) -> None:
         if now - self.counted_at >= 1.0:
             self.per_s = self.carried / (now - self.counted_at)
@@ -93,6 +100,7 @@ class Deliver:
         owner: str,
         workshop: Workshop,
         make_courier: CourierFactory,
+        routes: Routes,
         observe: Observe,
         on_settled: Callable[[], None],
     ) -> None:
@@ -100,6 +108,7 @@ class Deliver:
         self._owner = owner
         self._workshop = workshop
         self._make_courier = make_courier
+        self._routes = routes
         self._observe = observe
         self._on_settled = on_settled
         self._library = Library(workshop.sealer)
@@ -112,6 +121,9 @@ class Deliver:
             max_waiting=HELD_MAX * 2,
             max_running=2,
             linger_s=LINGER_S,
+        )
+        self._reroute: Gate[Moved, None] = Gate(
+            self._reroute_batch, max_items=SETTLE_MAX, max_waiting=HELD_MAX * 2, linger_s=LINGER_S
         )
         self.loop = Loop("deliver", self._once, idle_s=IDLE_S, rest_s=REST_S)
 
@@ -130,6 +142,7 @@ class Deliver:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._settle.drain()
+        await self._reroute.drain()
         await self._db.write(queue.park, self._owner, list(self._runners))
 
     async def _once(self) -> bool:
@@ -200,7 +213,6 @@ class Deliver:
         try:
             while (job := await self._next(runner)) is not None:
                 result = await attempt(job, courier, self._workshop)
-                self._observe(runner.site.name, job.claimed, result.outcome)
                 runner.carried += 1
                 try:
                     await self._surely(self._after(runner, result))
@@ -238,8 +250,12 @@ class Deliver:
         if start > now:
             await asyncio.sleep(start - now)
 
-    async def _after(self, runner: Runner, result: Result) -> None:
+    async def _after(self, runner: Runner, result: Result | Moved) -> None:
+        if isinstance(result, Moved):
+            await self._reroute(result)
+            return
         job, outcome = result.job, result.outcome
+        self._observe(runner.site.name, job.claimed, outcome)
         if outcome.verdict is Verdict.UNREACHABLE and clock.now_ms() - job.claimed.created_at < TOO_OLD_MS:
             await self._give_back([job.claimed])
             await self._throttle(runner, outcome)
@@ -266,6 +282,12 @@ class Deliver:
         self._on_settled()
         return [result.job.claimed.id in kept for result in results]
 
+    async def _reroute_batch(self, moved: list[Moved]) -> list[Exception | None]:
+        await self._db.write(reroute, moved, self._owner, self._routes)
+        self._in_hand.difference_update(each.job.claimed.id for each in moved)
+        self.loop.wake()
+        return [None] * len(moved)
+
     async def _give_back(self, claimed: list[Claimed]) -> None:
         self._in_hand.difference_update(each.id for each in claimed)
         await self._db.write(queue.put_back, claimed, self._owner, clock.now_ms())
@@ -290,10 +312,7 @@ class Deliver:
         idle = [
             site_id
             for site_id, runner in self._runners.items()
-            if runner.held == 0
-            and (
-                runner.throttled or (runner.idle_since is not None and now - runner.idle_since > SITE_KEPT_S)
-            )
+            if runner.held == 0 and (runner.throttled or runner.is_idle(now))
         ]
         if idle:
             await self._db.write(queue.park, self._owner, idle)

@@ -1,6 +1,6 @@
 """Organizations, users, memberships, credentials, plans and usage: who may ask, and for how much."""
 
-from postrider.engine.accounts.authenticate import Keyring, by_key, by_smtp_login, hash_password
+from postrider.engine.accounts.authenticate import Caller, Keyring, by_key, by_smtp_login, hash_password
 from postrider.engine.accounts.create import KeyKind, NewAccount, create
 from postrider.engine.accounts.credentials import (
     create_smtp,
@@ -11,19 +11,28 @@ from postrider.engine.accounts.credentials import (
     set_smtp_status,
     update_smtp,
 )
+from postrider.engine.accounts.keys import create_key, delete_key, get_key, key_by_number, list_keys
+from postrider.engine.accounts.members import list_users
 from postrider.engine.accounts.model import (
     Credential,
+    Member,
     Organization,
     OrganizationKind,
     OrganizationStatus,
+    Session,
     Settings,
+    User,
 )
 from postrider.engine.accounts.plans import PLANS, Plan
+from postrider.engine.accounts.roles import ROLES
+from postrider.engine.accounts.sessions import Lifetimes, OpenSession, Sessions, Tokens
 from postrider.engine.accounts.store import (
     first_live,
     next_number,
     organization,
+    organization_ids,
     organizations,
+    purge_sessions,
     sandbox_of,
     touch_credentials,
     use,
@@ -31,26 +40,43 @@ from postrider.engine.accounts.store import (
 
 __all__ = [
     "PLANS",
+    "ROLES",
+    "Caller",
     "Credential",
     "KeyKind",
     "Keyring",
+    "Lifetimes",
+    "Member",
     "NewAccount",
+    "OpenSession",
     "Organization",
     "OrganizationKind",
     "OrganizationStatus",
     "Plan",
+    "Session",
+    "Sessions",
     "Settings",
+    "Tokens",
+    "User",
     "by_key",
     "by_smtp_login",
     "create",
+    "create_key",
     "create_smtp",
+    "delete_key",
     "delete_smtp",
     "first_live",
+    "get_key",
     "hash_password",
+    "key_by_number",
+    "list_keys",
     "list_smtp",
+    "list_users",
     "next_number",
     "organization",
+    "organization_ids",
     "organizations",
+    "purge_sessions",
     "rotate_master",
     "rotate_smtp",
     "sandbox_of",

@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 
 from postrider.db.database import Database, Tx
 from postrider.engine.accounts import store
-from postrider.engine.accounts.model import Credential, Organization
+from postrider.engine.accounts.model import Credential, Organization, Session, User
 from postrider.engine.principal import Principal
 from postrider.kit import clock
 from postrider.kit.ids import RowId
@@ -26,7 +26,10 @@ class Caller:
 
     principal: Principal
     organization: Organization
-    credential: Credential
+    credential: Credential | None = None  # None where a signed-in user asks
+    user: User | None = None
+    role: str | None = None
+    session: Session | None = None
 
 
 def hash_password(password: str) -> str:
@@ -120,5 +123,5 @@ class Keyring:
         self._remembered[place] = (time.monotonic() + REMEMBERED_S, caller)
 
     def _note(self, caller: Caller | None) -> None:
-        if caller is not None:
+        if caller is not None and caller.credential is not None:
             self._used[caller.credential.organization_id, caller.credential.id] = clock.now_ms()

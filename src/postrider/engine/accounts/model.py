@@ -51,6 +51,38 @@ class Organization:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A person, who may be in several organizations."""
+
+    id: RowId
+    email: str
+    name: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in one organization."""
+
+    user: User
+    role: str  # owner, admin, editor, viewer
+    joined_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A user who has logged in through one surface."""
+
+    organization_id: int
+    id: RowId
+    user_id: RowId
+    label: str
+    generation: int  # of the refresh token that is good now
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """An API key or an SMTP login, without its secret."""
 
@@ -65,6 +97,7 @@ class Credential:
     scopes: list[str] = field(default_factory=list)
     domain_id: RowId | None = None
     hostname_id: RowId | None = None
+    bound_ip: str | None = None
     is_master: bool = False
     is_active: bool = True
     rate_limit_per_minute: int | None = None

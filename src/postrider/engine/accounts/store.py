@@ -1,29 +1,36 @@
 """The SQL of accounts."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from postrider.db.database import AnyRow, Tx
 from postrider.db.portable import Batch
 from postrider.engine.accounts.model import (
     Credential,
+    Member,
     Organization,
     OrganizationKind,
     OrganizationStatus,
+    Session,
     Settings,
+    User,
 )
-from postrider.engine.accounts.tables import credentials, memberships, users
+from postrider.engine.accounts.tables import credentials, memberships, sessions, users
 from postrider.engine.accounts.tables import organizations as organizations_table
 from postrider.engine.errors import Conflict
 from postrider.kit import clock, json
 from postrider.kit.ids import RowId
 
 CREDENTIALS_MAX = 1_000
+MEMBERS_MAX = 10_000
+PURGE_AT_ONCE = 500
 USE_RECORDED_EVERY_MS = clock.MINUTE
 
+_SESSION = tuple(sessions.c[field.name] for field in fields(Session))
 _next_number = Batch(
     """INSERT INTO numbers (organization_id, noun, last) SELECT v.organization_id, v.noun, 1 FROM v WHERE true
        ON CONFLICT (organization_id, noun) DO UPDATE SET last = numbers.last + 1 RETURNING last""",
@@ -102,6 +109,13 @@ def first_live(tx: Tx) -> Organization | None:
     return None if found is None else organization(tx, found)
 
 
+def organization_ids(tx: Tx, after: int, limit: int) -> list[int]:
+    """Every organization's id in order, those above `after`."""
+    table = organizations_table
+    query = select(table.c.id).where(table.c.id > after).order_by(table.c.id).limit(limit)
+    return list(tx.execute(query).scalars())
+
+
 def sandbox_of(tx: Tx, organization_id: int) -> int | None:
     """The sandbox sibling of a live organization."""
     table = organizations_table
@@ -140,6 +154,21 @@ def credentials_of(tx: Tx, organization_id: int, kind: str) -> list[Credential]:
     return [_credential(row) for row in rows]
 
 
+def credential_by_number(tx: Tx, organization_id: int, number: int) -> Credential | None:
+    row = tx.execute(
+        select(credentials).where(
+            credentials.c.organization_id == organization_id, credentials.c.number == number
+        )
+    ).one_or_none()
+    return None if row is None else _credential(row)
+
+
+def count_credentials(tx: Tx, organization_id: int) -> int:
+    return tx.execute(
+        select(func.count()).where(credentials.c.organization_id == organization_id)
+    ).scalar_one()
+
+
 def update_credential(tx: Tx, organization_id: int, credential_id: RowId, **values: Any) -> bool:
     done = tx.execute(
         update(credentials)
@@ -162,6 +191,82 @@ def touch_credentials(tx: Tx, used: Sequence[tuple[int, RowId, int]]) -> None:
     """(organization, credential, when): remember the last use."""
     if used:
         _touch(tx, used)
+
+
+def user_by_email(tx: Tx, key: str) -> tuple[User, str] | None:
+    """By address key: a user and the hash of the password."""
+    row = tx.execute(select(users).where(users.c.address_key == key)).one_or_none()
+    return None if row is None else (_user(row), row.password_hash)
+
+
+def home_of(tx: Tx, user_id: RowId) -> tuple[int, str] | None:
+    """(organization, role): the live organization a user logs in to, the one joined first."""
+    row = tx.execute(
+        select(memberships.c.organization_id, memberships.c.role)
+        .join(organizations_table, organizations_table.c.id == memberships.c.organization_id)
+        .where(memberships.c.user_id == user_id, organizations_table.c.kind == OrganizationKind.LIVE.value)
+        .order_by(memberships.c.created_at, memberships.c.organization_id)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.organization_id, row.role)
+
+
+def member(tx: Tx, organization_id: int, user_id: RowId) -> Member | None:
+    rows = tx.execute(_members(organization_id).where(users.c.id == user_id)).fetchall()
+    return _member(rows[0]) if rows else None
+
+
+def members(tx: Tx, organization_id: int) -> list[Member]:
+    """The first to join first."""
+    query = _members(organization_id).order_by(memberships.c.created_at, users.c.id).limit(MEMBERS_MAX)
+    return [_member(row) for row in tx.execute(query)]
+
+
+def insert_session(tx: Tx, **values: Any) -> None:
+    tx.execute(insert(sessions).values(**values))
+
+
+def session(tx: Tx, organization_id: int, session_id: RowId) -> Session | None:
+    row = tx.execute(
+        select(*_SESSION).where(sessions.c.organization_id == organization_id, sessions.c.id == session_id)
+    ).one_or_none()
+    return None if row is None else Session(*row)
+
+
+def session_by_hash(tx: Tx, secret_hash: bytes) -> Session | None:
+    row = tx.execute(select(*_SESSION).where(sessions.c.secret_hash == secret_hash)).one_or_none()
+    return None if row is None else Session(*row)
+
+
+def next_generation(tx: Tx, session: Session, generation: int, expires_at: int) -> bool:
+    """Whether `generation` was the good one and is followed by the next, which lasts until `expires_at`."""
+    done = tx.execute(
+        update(sessions)
+        .where(
+            sessions.c.organization_id == session.organization_id,
+            sessions.c.id == session.id,
+            sessions.c.generation == generation,
+        )
+        .values(generation=generation + 1, expires_at=expires_at)
+    )
+    return bool(done.rowcount)
+
+
+def delete_session(tx: Tx, organization_id: int, session_id: RowId) -> None:
+    tx.execute(
+        delete(sessions).where(sessions.c.organization_id == organization_id, sessions.c.id == session_id)
+    )
+
+
+def purge_sessions(tx: Tx, before: int) -> int:
+    """Forget sessions that ran out before `before`, PURGE_AT_ONCE at most; answers how many."""
+    old = (
+        select(sessions.c.organization_id, sessions.c.id)
+        .where(sessions.c.expires_at < before)
+        .limit(PURGE_AT_ONCE)
+    )
+    done = tx.execute(delete(sessions).where(tuple_(sessions.c.organization_id, sessions.c.id).in_(old)))
+    return done.rowcount
 
 
 def next_number(tx: Tx, organization_id: int, noun: str) -> int:
@@ -216,3 +321,20 @@ def _credential(row: AnyRow) -> Credential:
     values["is_master"] = bool(values["is_master"])
     values["is_active"] = bool(values["is_active"])
     return Credential(**values)
+
+
+def _members(organization_id: int) -> Select[Any]:
+    return (
+        select(users.c.id, users.c.email, users.c.name, users.c.created_at, memberships.c.role,
+               memberships.c.created_at.label("joined_at"))
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.organization_id == organization_id)
+    )  # fmt: skip
+
+
+def _member(row: AnyRow) -> Member:
+    return Member(_user(row), row.role, row.joined_at)
+
+
+def _user(row: AnyRow) -> User:
+    return User(row.id, row.email, row.name, row.created_at)

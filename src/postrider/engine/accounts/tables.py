@@ -60,6 +60,7 @@ credentials = Table(
     json_("scopes"),
     id_("domain_id", nullable=True),  # the one sending domain From must use
     id_("hostname_id", nullable=True),
+    text("bound_ip", nullable=True),  # the one address the credential may be used from
     small("is_master", server_default="0"),
     small("is_active", server_default="1"),
     integer("rate_limit_per_minute", nullable=True),
@@ -77,6 +78,30 @@ credentials = Table(
         sqlite_where=sql("username IS NOT NULL"),
         postgresql_where=sql("username IS NOT NULL"),
     ),
+)
+
+# A user who has logged in. Its tokens name it, so that ending the row ends them all.
+sessions = Table(
+    "sessions",
+    metadata,
+    organization_id(),
+    id_(),
+    id_("user_id"),
+    text("label"),  # through which surface
+    blob("secret_hash", nullable=True),  # of an opaque session; null where signed tokens stand for it
+    integer("generation", server_default="1"),  # of the refresh token that is good now
+    at("created_at", nullable=False),
+    at("expires_at", nullable=False),
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index(
+        "ux_sessions_secret_hash",
+        "secret_hash",
+        unique=True,
+        sqlite_where=sql("secret_hash IS NOT NULL"),
+        postgresql_where=sql("secret_hash IS NOT NULL"),
+    ),
+    Index("ix_sessions_user", "user_id"),
+    Index("ix_sessions_expires_at", "expires_at"),
 )
 
 # Messages accepted per calendar month (UTC); the plan's limit stands in the WHERE of its one update.

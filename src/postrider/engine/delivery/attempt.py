@@ -9,7 +9,7 @@ from postrider.engine.content.model import Mail, Personal
 from postrider.engine.delivery import classify, dkim
 from postrider.engine.delivery.classify import Category, Classified
 from postrider.engine.delivery.couriers import Courier
-from postrider.engine.delivery.model import Job, Outcome, Result, Verdict, Via
+from postrider.engine.delivery.model import Elsewhere, Job, Moved, Outcome, Result, Verdict, Via
 from postrider.engine.delivery.signing import Signers
 from postrider.engine.errors import EngineError
 from postrider.kit import clock
@@ -32,14 +32,16 @@ class Workshop:
 Check = Callable[[Job, int], Outcome | None]
 
 
-async def attempt(job: Job, courier: Courier, workshop: Workshop) -> Result:
-    """Try once to hand the job's mail over; the outcome says what came of it."""
+async def attempt(job: Job, courier: Courier, workshop: Workshop) -> Result | Moved:
+    """Try once to hand the job's mail over; the outcome says what came of it, or where it belongs instead."""
     started_at, started = clock.now_ms(), time.monotonic()
     outcome = await _attempt(job, courier, workshop, started_at)
+    if isinstance(outcome, Elsewhere):
+        return Moved(job, outcome.site)
     return Result(job, outcome, started_at, int((time.monotonic() - started) * 1000))
 
 
-async def _attempt(job: Job, courier: Courier, workshop: Workshop, now: int) -> Outcome:
+async def _attempt(job: Job, courier: Courier, workshop: Workshop, now: int) -> Outcome | Elsewhere:
     for check in CHECKS:
         if (outcome := check(job, now)) is not None:
             return replace(outcome, via=courier.via)

@@ -14,6 +14,7 @@ from postrider.engine.delivery.store import (
     delete_captured,
     list_captured,
     one_captured,
+    trim_captured,
 )
 from postrider.engine.errors import NotAllowedNow, NotFound
 from postrider.engine.journal import Event, EventKind
@@ -26,6 +27,7 @@ __all__ = [
     "Captured",
     "Journey",
     "cancel",
+    "cancel_of_domain",
     "clear_captured",
     "count_captured",
     "delete_captured",
@@ -33,11 +35,13 @@ __all__ = [
     "list_captured",
     "one_captured",
     "requeue",
+    "trim_captured",
 ]
 
 READ = "messages:read"
 WRITE = "messages:write"
 CLEARED_AT_ONCE = 200
+CANCELLED_AT_ONCE = 500
 _HELD = "The message is being delivered at this moment"
 _NOT_CANCELLED = {
     Status.QUEUED: _HELD,
@@ -84,6 +88,22 @@ def cancel(tx: Tx, principal: Principal, message_id: RowId) -> None:
             )
         ],
     )
+
+
+def cancel_of_domain(tx: Tx, principal: Principal, domain_id: RowId) -> int:
+    """Call back what waits from a sending domain, CANCELLED_AT_ONCE at most: call again until 0."""
+    principal.require(WRITE)
+    organization_id, now = principal.organization_id, clock.now_ms()
+    waiting = queue.waiting_of_domain(tx, organization_id, domain_id, CANCELLED_AT_ONCE)
+    caught = queue.reschedule(tx, organization_id, waiting, queue.FAR)
+    journal.record(
+        tx,
+        [
+            Event(organization_id=organization_id, kind=EventKind.CANCELLED, at=now, message_id=message_id)
+            for message_id in caught
+        ],
+    )
+    return len(caught)
 
 
 def requeue(tx: Tx, principal: Principal, message_id: RowId) -> None:

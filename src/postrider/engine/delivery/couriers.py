@@ -3,15 +3,15 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from postrider.engine.content.model import Mail
 from postrider.engine.delivery.classify import classify
 from postrider.engine.delivery.downgrade import downgrade
-from postrider.engine.delivery.model import Job, Outcome, Verdict, Via
-from postrider.engine.delivery.smtp import Answer, Connection, Failure, Stage, Tls
+from postrider.engine.delivery.model import Elsewhere, Job, Outcome, Verdict, Via
+from postrider.engine.delivery.smtp import Answer, Connection, Failure, Stage, Timeouts, Tls
 from postrider.engine.delivery.tls import opportunistic_context, verifying_context
 from postrider.engine.journal import EventKind
 
@@ -24,7 +24,7 @@ class Courier(Protocol):
 
     via: Via
 
-    async def ready(self, job: Job) -> Outcome | None: ...
+    async def ready(self, job: Job) -> Outcome | Elsewhere | None: ...
 
     def adapt(self, mail: Mail) -> Mail | Outcome: ...
 
@@ -80,7 +80,7 @@ class SimulatorCourier(CaptureCourier):
             await asyncio.sleep(SLOW_S)
         match SCRIPT.get(name):
             case (code, enhanced, text):
-                return _outcome(self.via, Answer(Stage.END, code, enhanced, text), host="simulator")
+                return outcome_of(self.via, Answer(Stage.END, code, enhanced, text), host="simulator")
             case EventKind() as aftermath:
                 return Outcome(
                     Verdict.DELIVERED, self.via, host="simulator", code=250, enhanced="2.0.0", reply="played",
@@ -116,59 +116,56 @@ class Relay:
         return cls(parts.hostname, parts.port or 25, auth, tls)
 
 
-class SmtpCourier:
-    """One connection to a relay, opened when first needed and used again for the next mail."""
+class ConnectedCourier:
+    """One SMTP connection, used again for the next mail. Who derives from it knows where it leads."""
 
-    via = Via.RELAY
+    via: Via
 
-    def __init__(self, relay: Relay, hostname: str, ssl_context: ssl.SSLContext) -> None:
-        self._relay = relay
-        self._hostname = hostname
-        self._ssl_context = ssl_context
+    def __init__(self) -> None:
         self._connection: Connection | None = None
         self._delivered = 0
-
-    async def ready(self, job: Job) -> Outcome | None:
-        if (
-            self._connection is not None
-            and self._connection.is_open
-            and self._delivered < DELIVERIES_A_CONNECTION
-        ):
-            return None
-        await self.close()
-        self._delivered = 0
-        opened = await self._open(self._relay.tls)
-        if (
-            isinstance(opened, Failure)
-            and opened.stage is Stage.STARTTLS
-            and self._relay.tls is not Tls.REQUIRED
-        ):
-            opened = await self._open(Tls.NEVER)
-        if isinstance(opened, Connection):
-            self._connection = opened
-            return None
-        return Outcome(
-            Verdict.UNREACHABLE, self.via, host=self._relay.host, code=opened.code, enhanced=opened.enhanced,
-            reply=opened.text, classified=classify(opened.code, opened.enhanced, opened.text, opened.stage),
-            transcript=opened.transcript,
-        )  # fmt: skip
 
     def adapt(self, mail: Mail) -> Mail | Outcome:
         assert self._connection is not None
         adapted = downgrade(mail, self._connection.extensions)
         if isinstance(adapted, Mail):
             return adapted
-        return _outcome(self.via, adapted, host=self._relay.host)
+        return outcome_of(self.via, adapted, host=self._connection.host)
 
     async def deliver(self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]) -> Outcome:
         answer, outcome = await self._send(job, return_path, mail, data)
-        if answer.code is None and answer.stage is Stage.MAIL:
-            # The peer had hung up while we were idle: nothing was taken, so once more on a fresh connection.
+        if answer.stage is Stage.MAIL and self._is_spent(answer):
+            # Nothing was taken, and not for this mail's sake: so once more on a fresh connection.
             self.abort()
-            if (unready := await self.ready(job)) is not None:
+            if (unready := await self._open_again(outcome)) is not None:
                 return unready
             _, outcome = await self._send(job, return_path, mail, data)
         return outcome
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await connection.close()
+
+    def abort(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+    async def _open_again(self, outcome: Outcome) -> Outcome | None:
+        """Connect as before, or say what it came to; `outcome` is what the spent connection gave."""
+        raise NotImplementedError
+
+    def _is_spent(self, answer: Answer) -> bool:
+        """Whether an answer at MAIL means the connection only: the peer had hung up while we were idle."""
+        return answer.code is None
+
+    def _has_room(self, deliveries_max: int) -> bool:
+        connection = self._connection
+        return connection is not None and connection.is_open and self._delivered < deliveries_max
+
+    def _use(self, connection: Connection) -> None:
+        self._connection, self._delivered = connection, 0
 
     async def _send(
         self, job: Job, return_path: str, mail: Mail, data: Sequence[bytes]
@@ -185,34 +182,87 @@ class SmtpCourier:
         self._delivered += 1
         if not result.is_reusable:
             self.abort()
-        outcome = _outcome(
+        outcome = outcome_of(
             self.via, result.answers[0], host=connection.host, ip=connection.ip, tls=connection.tls,
             transcript=tuple(result.transcript),
         )  # fmt: skip
         return result.answers[0], outcome
 
-    async def close(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            await connection.close()
 
-    def abort(self) -> None:
-        if self._connection is not None:
-            self._connection.abort()
-            self._connection = None
+class SmtpCourier(ConnectedCourier):
+    """Hands everything to a relay, on a connection opened when first needed."""
 
-    async def _open(self, tls: Tls) -> Connection | Failure:
-        return await Connection.open(
+    via = Via.RELAY
+
+    def __init__(self, relay: Relay, hostname: str, ssl_context: ssl.SSLContext) -> None:
+        super().__init__()
+        self._relay = relay
+        self._hostname = hostname
+        self._ssl_context = ssl_context
+
+    async def ready(self, job: Job) -> Outcome | None:
+        if self._has_room(DELIVERIES_A_CONNECTION):
+            return None
+        await self.close()
+        return await self._open()
+
+    async def _open_again(self, outcome: Outcome) -> Outcome | None:
+        return await self._open()
+
+    async def _open(self) -> Outcome | None:
+        opened = await open_connection(
             self._relay.host,
             self._relay.port,
             hostname=self._hostname,
-            tls=tls,
-            ssl_context=None if tls is Tls.NEVER else self._ssl_context,
+            tls=self._relay.tls,
+            ssl_context=self._ssl_context,
             auth=self._relay.auth,
         )
+        if isinstance(opened, Failure):
+            return unreachable(self.via, opened, host=self._relay.host)
+        self._use(opened)
+        return None
 
 
-def _outcome(
+async def open_connection(
+    host: str,
+    port: int,
+    *,
+    hostname: str,
+    tls: Tls,
+    ssl_context: ssl.SSLContext,
+    ip: str | None = None,
+    auth: tuple[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+) -> Connection | Failure:
+    """As Connection.open; where opportunistic TLS is offered and fails, once more in clear (RFC 7435)."""
+
+    async def attempt(tls: Tls) -> Connection | Failure:
+        return await Connection.open(
+            host,
+            port,
+            hostname=hostname,
+            ip=ip,
+            tls=tls,
+            ssl_context=None if tls is Tls.NEVER else ssl_context,
+            auth=auth,
+            timeouts=timeouts,
+        )
+
+    opened = await attempt(tls)
+    if isinstance(opened, Failure) and opened.stage is Stage.STARTTLS and tls is Tls.OPPORTUNISTIC:
+        opened = await attempt(Tls.NEVER)
+    return opened
+
+
+def unreachable(via: Via, failure: Failure, *, host: str | None = None, ip: str | None = None) -> Outcome:
+    """Nobody was there to take a mail: the site's trouble, whatever was said."""
+    return replace(
+        outcome_of(via, failure, host=host, ip=ip, transcript=failure.transcript), verdict=Verdict.UNREACHABLE
+    )
+
+
+def outcome_of(
     via: Via,
     answer: Answer,
     *,

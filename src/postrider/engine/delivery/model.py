@@ -56,6 +56,7 @@ class Outcome:
     transcript: tuple[str, ...] = field(default=())
     captured: bytes | None = None  # the mail, where it was kept instead of sent
     aftermath: EventKind | None = None  # what the simulator lets follow a delivery
+    hosts_left: int = 0  # hosts of the recipient's domain that were not tried in this attempt
 
     @property
     def rule(self) -> str | None:
@@ -69,6 +70,21 @@ class Outcome:
     def back_off_s(self) -> int | None:
         """How long the whole site should rest."""
         return self.classified.back_off_s if self.classified else None
+
+
+@record
+class Elsewhere:
+    """Not an outcome: the message waits at the wrong site and belongs to `site`; nothing was tried."""
+
+    site: str
+
+
+@record
+class Moved:
+    """A job that belongs to another site: it goes to that site's lane, untried."""
+
+    job: Job
+    site: str
 
 
 @record

@@ -69,6 +69,7 @@ def _decide(result: Result, now: int) -> _Decided:
         attempts=claimed.attempts + 1,
         first_attempt_at=claimed.created_at,
         now=now,
+        hosts_left=outcome.hosts_left,
         message_id=claimed.id,
     )
     match step:

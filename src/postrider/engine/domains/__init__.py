@@ -1,6 +1,7 @@
 """Sending domains: adding, proving and removing them, the records to publish, the keys that sign for them."""
 
 from postrider.engine.domains.add import add
+from postrider.engine.domains.due import claim_due, has_due, settle_due
 from postrider.engine.domains.find import (
     by_name,
     by_number,
@@ -23,6 +24,7 @@ from postrider.engine.domains.model import (
 from postrider.engine.domains.remove import remove
 from postrider.engine.domains.rotate import activate, rotate
 from postrider.engine.domains.rules import records
+from postrider.engine.domains.update import update
 from postrider.engine.domains.verify import apply_checks, check
 
 __all__ = [
@@ -39,13 +41,17 @@ __all__ = [
     "by_name",
     "by_number",
     "check",
+    "claim_due",
     "find_verified",
     "first_verified",
     "get",
+    "has_due",
     "keys_of",
     "list_domains",
     "records",
     "remove",
     "rotate",
+    "settle_due",
     "signing_keys",
+    "update",
 ]

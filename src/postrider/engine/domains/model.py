@@ -60,7 +60,11 @@ class Domain:
     click_tracking_enabled: bool | None
     unsubscribe_header_enabled: bool | None
     tracking_domain_id: RowId | None
+    return_path_label: str  # one DNS label below the name
+    hosting_provider: str | None  # as the customer names it; told back, nothing follows from it
     checked_at: int | None
+    next_check_at: int | None  # None: nobody looks by himself, the operator's word holds
+    bad_checks: int  # in a row, counted to rules.BAD_CHECKS_MAX
     verified_at: int | None  # the first time
     created_at: int
 
@@ -143,6 +147,7 @@ class Checks:
     dmarc: Check
     return_path: Check
     keys: Mapping[RowId, Check] = field(default_factory=dict)
+    return_path_name: str | None = None  # what was asked for; a label changed meanwhile makes it another
 
     @property
     def verified(self) -> bool:

@@ -1,10 +1,13 @@
 """Changing the key that signs: first the next one is published beside it, then signing goes over to it."""
 
+from dataclasses import replace
+
 from postrider.db.database import Tx
-from postrider.engine.domains import store
+from postrider.engine.domains import judge, store
 from postrider.engine.domains.add import WRITE
 from postrider.engine.domains.model import Checks, DkimKey, KeyState, NewKey
 from postrider.engine.domains.rules import RETIRED_KEPT_MS, next_selector
+from postrider.engine.domains.verify import NOT_ASKED, apply_checks, signing_checks
 from postrider.engine.errors import NotAllowedNow, NotFound
 from postrider.engine.principal import Principal
 from postrider.kit import clock
@@ -39,8 +42,9 @@ def rotate(tx: Tx, principal: Principal, domain_id: RowId, *, key: NewKey) -> Dk
 def activate(tx: Tx, principal: Principal, domain_id: RowId, checks: Checks) -> DkimKey:
     """Sign with the next key from now on; the one of its algorithm that signed stays published, retired.
 
-    `checks` must have found its record, or receivers would refuse what it signs. An Ed25519 key signs beside
-    an RSA key, not in its place: few receivers know it (RFC 8463 3). Raises NotAllowedNow.
+    `checks` must have found its record, or receivers would refuse what it signs; what else they say is kept,
+    DKIM judged by the keys that sign now. An Ed25519 key signs beside an RSA key, not in its place: few
+    receivers know it (RFC 8463 3). Raises NotAllowedNow.
     """
     principal.require(WRITE)
     organization_id = principal.organization_id
@@ -48,12 +52,14 @@ def activate(tx: Tx, principal: Principal, domain_id: RowId, checks: Checks) -> 
     coming = next((key for key in keys if key.state is KeyState.NEXT), None)
     if coming is None:
         raise NotAllowedNow(message="The domain has no next key.")
-    found = checks.keys.get(coming.id)
-    if found is None or not found.ok:
-        reason = found.reason if found else "The check did not look for it."
-        raise NotAllowedNow(message=f"The next key is not published yet. {reason}")
-    if not store.activate_key(tx, organization_id, coming, clock.now_ms()):
+    found = checks.keys.get(coming.id, NOT_ASKED)
+    if not found.ok:
+        raise NotAllowedNow(message=f"The next key is not published yet. {found.reason}")
+    now = clock.now_ms()
+    if not store.activate_key(tx, organization_id, coming, now):
         raise NotAllowedNow(message="The domain has no next key.")
+    signing = signing_checks(store.keys(tx, organization_id, domain_id), checks.keys)
+    apply_checks(tx, principal, domain_id, replace(checks, dkim=judge.dkim(signing)), now)
     return _key(tx, organization_id, domain_id, coming.id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, select, update
 
 from postrider.db.database import Tx
-from postrider.db.portable import Batch, insert_batch
+from postrider.db.portable import Batch, Statement, insert_batch
 from postrider.engine import accounts
 from postrider.engine.domains.model import (
     Algorithm,
@@ -27,7 +27,7 @@ _KEY = tuple(dkim_keys.c[field.name] for field in fields(DkimKey))
 _insert_domain = insert_batch(
     domains,
     *("organization_id", "id", "number", "name", "status", "verification_token"),
-    *("ownership_ok", "dkim_ok", "verified_at", "created_at"),
+    *("ownership_ok", "dkim_ok", "verified_at", "next_check_at", "created_at"),
     tail="ON CONFLICT (organization_id, name) DO NOTHING RETURNING id",
 )
 _insert_key = insert_batch(
@@ -43,6 +43,12 @@ _verified_by_name = Batch(
     organization_id=int,
     name=str,
 )
+_claim_due = Statement(
+    f"""UPDATE domains SET next_check_at = :until WHERE (organization_id, id) IN (
+          SELECT organization_id, id FROM domains WHERE next_check_at <= :now
+          ORDER BY next_check_at LIMIT :limit {{skip_locked}})
+        RETURNING {", ".join(column.name for column in _DOMAIN)}"""  # noqa: S608
+)
 _signing_keys = Batch(
     "SELECT k.domain_id, k.selector, k.algorithm, k.private_key, k.id, d.name FROM v "  # noqa: S608
     "JOIN dkim_keys k ON k.organization_id = v.organization_id AND k.domain_id = v.domain_id "
@@ -54,17 +60,32 @@ _signing_keys = Batch(
 
 
 def insert(
-    tx: Tx, organization_id: int, row_id: RowId, *, name: str, token: str, verified: bool, now: int
+    tx: Tx,
+    organization_id: int,
+    row_id: RowId,
+    *,
+    name: str,
+    token: str,
+    verified: bool,
+    next_check_at: int | None,
+    now: int,
 ) -> bool:
     """Whether it was inserted: not where the organization has a domain of this name."""
     number = accounts.next_number(tx, organization_id, "domain")
     status = DomainStatus.VERIFIED if verified else DomainStatus.PENDING
-    proof = (int(verified), int(verified), now if verified else None)
+    proof = (int(verified), int(verified), now if verified else None, next_check_at)
     return bool(_insert_domain(tx, [(organization_id, row_id, number, name, status, token, *proof, now)]))
 
 
 def get(tx: Tx, organization_id: int, domain_id: RowId) -> Domain | None:
     return _one(tx, organization_id, domains.c.id == domain_id)
+
+
+def hold(tx: Tx, organization_id: int, domain_id: RowId) -> Domain | None:
+    """As get, and nobody else changes the row before this transaction ends."""
+    of_id = (domains.c.organization_id == organization_id, domains.c.id == domain_id)
+    row = tx.execute(select(*_DOMAIN).where(*of_id).with_for_update()).first()
+    return None if row is None else _domain(row)
 
 
 def by_name(tx: Tx, organization_id: int, name: str) -> Domain | None:
@@ -96,26 +117,45 @@ def find_verified(tx: Tx, names: Sequence[tuple[int, str]]) -> list[Domain]:
     return [_domain(row) for row in _verified_by_name(tx, names)]
 
 
+def has_due(tx: Tx, now: int) -> bool:
+    """Whether any organization's domain is due to be checked."""
+    return tx.execute(select(domains.c.id).where(domains.c.next_check_at <= now).limit(1)).first() is not None
+
+
+def claim_due(tx: Tx, limit: int, *, now: int, until: int) -> list[Domain]:
+    """Domains of all organizations whose check is due, put off to `until` so that nobody else takes them."""
+    return [_domain(row) for row in _claim_due(tx, limit=limit, now=now, until=until)]
+
+
 def update_checks(
     tx: Tx,
-    organization_id: int,
-    domain_id: RowId,
+    domain: Domain,
     *,
     flags: Mapping[str, bool],
     status: DomainStatus,
+    bad_checks: int,
+    next_check_at: int | None,
     now: int,
 ) -> None:
-    verified = {"verified_at": func.coalesce(domains.c.verified_at, now)}
-    tx.execute(
-        update(domains)
-        .where(domains.c.organization_id == organization_id, domains.c.id == domain_id)
-        .values(
-            status=status,
-            checked_at=now,
-            **{name: int(flag) for name, flag in flags.items()},
-            **(verified if status is DomainStatus.VERIFIED else {}),
-        )
+    verified_at = domain.verified_at
+    if status is DomainStatus.VERIFIED and verified_at is None:
+        verified_at = now
+    change(
+        tx,
+        domain,
+        status=status,
+        bad_checks=bad_checks,
+        checked_at=now,
+        next_check_at=next_check_at,
+        verified_at=verified_at,
+        **{name: int(flag) for name, flag in flags.items()},
     )
+
+
+def change(tx: Tx, domain: Domain, **values: Any) -> None:
+    """Set columns, values as the driver takes them."""
+    of_id = (domains.c.organization_id == domain.organization_id, domains.c.id == domain.id)
+    tx.execute(update(domains).where(*of_id).values(**values))
 
 
 def remove(tx: Tx, organization_id: int, domain_id: RowId) -> bool:

@@ -23,12 +23,17 @@ domains = Table(
     small("click_tracking_enabled", nullable=True),
     small("unsubscribe_header_enabled", nullable=True),
     id_("tracking_domain_id", nullable=True),
+    text("return_path_label", server_default="bounces"),  # the host below the domain that bounces go to
+    text("hosting_provider", nullable=True),  # as the customer names it
     at("checked_at"),
+    at("next_check_at"),  # null: nobody looks by himself
+    small("bad_checks", server_default="0"),  # in a row
     at("verified_at"),
     at("created_at", nullable=False),
     PrimaryKeyConstraint("organization_id", "id"),
     Index("ux_domains_name", "organization_id", "name", unique=True),
     Index("ix_domains_name", "name"),
+    Index("ix_domains_next_check_at", "next_check_at"),
 )
 
 dkim_keys = Table(

@@ -3,7 +3,14 @@
 from postrider.engine.journal.follow import Follower
 from postrider.engine.journal.model import Event, EventKind
 from postrider.engine.journal.record import SHARDS, record
-from postrider.engine.journal.store import add_shards, of_messages, parked_count, release_shards, tail_length
+from postrider.engine.journal.store import (
+    add_shards,
+    drop_old,
+    of_messages,
+    parked_count,
+    release_shards,
+    tail_length,
+)
 
 __all__ = [
     "SHARDS",
@@ -11,6 +18,7 @@ __all__ = [
     "EventKind",
     "Follower",
     "add_shards",
+    "drop_old",
     "of_messages",
     "parked_count",
     "record",

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from postrider.db.database import Tx
 from postrider.db.portable import Batch, Statement, insert_batch
 from postrider.engine.journal.model import Event, EventKind
 from postrider.engine.journal.tables import event_tail, events, parked_events, tail_shards
 from postrider.kit import clock, json
-from postrider.kit.ids import RowId
+from postrider.kit.ids import RowId, id_floor
 
 TIMELINE_MAX = 1_000
+DROPPED_AT_ONCE = 500
 _COLUMNS = (
     "organization_id", "id", "kind", "at", "message_id", "contact_id", "campaign_id", "data", "source_id",
 )  # fmt: skip
@@ -61,6 +62,19 @@ def lease_shards(tx: Tx, owner: str) -> list[int]:
     """The shards this follower may read: its own, and the free ones, which become its own."""
     _take_shards(tx, owner=owner)
     return [row[0] for row in _our_shards(tx, owner=owner)]
+
+
+def drop_old(tx: Tx, organization_id: int, kept_ms: int) -> int:
+    """Events of one organization that were recorded longer ago, DROPPED_AT_ONCE at most; answers how many."""
+    before = id_floor(clock.now_ms() - kept_ms)
+    old = (
+        select(events.c.id)
+        .where(events.c.organization_id == organization_id, events.c.id < before)
+        .order_by(events.c.id)
+        .limit(DROPPED_AT_ONCE)
+    )
+    done = tx.execute(delete(events).where(events.c.organization_id == organization_id, events.c.id.in_(old)))
+    return done.rowcount
 
 
 def add_shards(tx: Tx, count: int) -> None:

@@ -12,11 +12,14 @@ from postrider.engine.messages.model import (
 )
 from postrider.engine.messages.rules import Mark
 from postrider.engine.messages.store import (
+    COUNT_MAX,
+    Filter,
     NewMessage,
     addresses,
     attempts_of,
     bodies,
     contents,
+    count,
     fold,
     insert_attachments,
     insert_attempts,
@@ -29,11 +32,13 @@ from postrider.engine.messages.store import (
 )
 
 __all__ = [
+    "COUNT_MAX",
     "AttachmentRef",
     "Attempt",
     "Claimed",
     "Content",
     "ContentKind",
+    "Filter",
     "Mark",
     "NewMessage",
     "Role",
@@ -43,6 +48,7 @@ __all__ = [
     "attempts_of",
     "bodies",
     "contents",
+    "count",
     "fold",
     "insert_attachments",
     "insert_attempts",

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from postrider.db.database import AnyRow, Tx
 from postrider.db.portable import Batch, insert_batch
@@ -26,6 +26,7 @@ from postrider.kit.record import record
 
 GROUP_MAX = 1_000  # messages of one request
 ATTEMPTS_MAX = 50
+COUNT_MAX = 100_000  # as far as a list is counted
 
 
 @record
@@ -70,7 +71,13 @@ _CONTENT = (
 _insert_contents = insert_batch(contents_table, *_CONTENT)
 _insert_bodies = insert_batch(content_bodies, "organization_id", "content_id", "body")
 _insert_attachments = insert_batch(
-    attachments, "organization_id", "hash", "body", "created_at", tail="ON CONFLICT DO NOTHING"
+    attachments,
+    "organization_id",
+    "hash",
+    "body",
+    "used_at",
+    tail="ON CONFLICT (organization_id, hash) DO UPDATE SET used_at = excluded.used_at "
+    "WHERE excluded.used_at > attachments.used_at",
 )
 _insert_messages = insert_batch(
     messages,
@@ -246,27 +253,53 @@ def messages_of_group(tx: Tx, organization_id: int, group_id: RowId) -> list[Any
     return list(rows)
 
 
+class Filter(TypedDict, total=False):
+    """What a list of messages may be narrowed to; `has` and `lacks` name marks: opened, human_clicked, …"""
+
+    before: RowId | None
+    statuses: Sequence[Status]
+    address_key: str | None
+    campaign_id: RowId | None
+    group_id: RowId | None
+    has: Sequence[str]
+    lacks: Sequence[str]
+
+
 def search(
     tx: Tx,
     organization_id: int,
     *,
     limit: int,
-    before: RowId | None = None,
-    statuses: Sequence[Status] = (),
-    address_key: str | None = None,
-    campaign_id: RowId | None = None,
+    oldest_first: bool = False,
+    offset: int = 0,
+    **narrowed: Unpack[Filter],
 ) -> list[AnyRow]:
-    """Messages newest first, older than `before`."""
-    query = _select_messages().where(messages.c.organization_id == organization_id)
-    if before is not None:
-        query = query.where(messages.c.id < before)
-    if statuses:
-        query = query.where(messages.c.status.in_([int(status) for status in statuses]))
-    if address_key is not None:
-        query = query.where(messages.c.address_key == address_key)
-    if campaign_id is not None:
-        query = query.where(messages.c.campaign_id == campaign_id)
-    return list(tx.execute(query.order_by(messages.c.id.desc()).limit(limit)))
+    """Messages newest first, or oldest first; `before` an id, past the first `offset`."""
+    query = _select_messages().where(*_conditions(organization_id, narrowed))
+    order = messages.c.id.asc() if oldest_first else messages.c.id.desc()
+    return list(tx.execute(query.order_by(order).limit(limit).offset(offset)))
+
+
+def count(tx: Tx, organization_id: int, **narrowed: Unpack[Filter]) -> int:
+    """How many a search would find, counted to COUNT_MAX."""
+    found = select(messages.c.id).where(*_conditions(organization_id, narrowed)).limit(COUNT_MAX).subquery()
+    return tx.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def _conditions(organization_id: int, narrowed: Filter) -> list[ColumnElement[bool]]:
+    conditions = [messages.c.organization_id == organization_id]
+    if (before := narrowed.get("before")) is not None:
+        conditions.append(messages.c.id < before)
+    if statuses := narrowed.get("statuses"):
+        conditions.append(messages.c.status.in_([int(status) for status in statuses]))
+    conditions += [
+        messages.c[name] == narrowed[name]
+        for name in ("address_key", "campaign_id", "group_id")
+        if narrowed.get(name) is not None
+    ]
+    conditions += [messages.c[f"first_{mark}_at"].is_not(None) for mark in narrowed.get("has", ())]
+    conditions += [messages.c[f"first_{mark}_at"].is_(None) for mark in narrowed.get("lacks", ())]
+    return conditions
 
 
 def attempts_of(tx: Tx, organization_id: int, message_id: RowId) -> list[Attempt]:

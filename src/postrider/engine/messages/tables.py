@@ -1,6 +1,6 @@
 """What is to be mailed, to whom, along which lane, and what was tried."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, PrimaryKeyConstraint, Table
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, PrimaryKeyConstraint, Table, Text
 from sqlalchemy import text as sql
 
 from postrider.db.schema import at, big, blob, id_, integer, json_, metadata, organization_id, small, text
@@ -26,7 +26,7 @@ contents = Table(
     integer("size_bytes"),
     integer("messages"),  # how many messages were made of it
     at("created_at", nullable=False),
-    at("expires_at", nullable=False),  # when the body may go; subject and links stay
+    at("expires_at", nullable=False),  # when nothing is sent of it any more; its body goes some time after
     PrimaryKeyConstraint("organization_id", "id"),
     sqlite_with_rowid=False,
 )
@@ -48,8 +48,9 @@ attachments = Table(
     organization_id(),
     blob("hash"),
     blob("body"),
-    at("created_at", nullable=False),
+    at("used_at", nullable=False),  # when the last mail with it was, or will be, sent
     PrimaryKeyConstraint("organization_id", "hash"),
+    Index("ix_attachments_used_at", "used_at"),
 )
 
 # One row per envelope recipient.
@@ -159,6 +160,16 @@ sites = Table(
     text("owner", nullable=True),  # the worker that alone serves it: so its limits are exact
     Index("ux_sites_name", "name", "slot", unique=True),
     Index("ix_sites_next_due", "next_due"),
+)
+
+# Which site a recipient's domain was last found at; without a row the mail asks the DNS first.
+domain_sites = Table(
+    "domain_sites",
+    metadata,
+    Column("domain", Text, primary_key=True),  # A-labels, lower case
+    text("site"),
+    at("expires_at", nullable=False),
+    Index("ix_domain_sites_expires_at", "expires_at"),
 )
 
 # A lane is (organization, stream, site): what is paused, resumed and served in turn.

@@ -76,6 +76,9 @@ class Submission:
     idempotency_key: str | None = None
     fingerprint: bytes = b""
     group_id: RowId = field(default_factory=new_id)
+    values: dict[str, Any] | None = None  # what the variables of this one mail are filled with
+    is_test: bool = False  # a test send: kept apart in reports
+    is_whole: bool = False  # refused whole where one recipient may not be mailed, copies included
 
 
 @record

@@ -34,7 +34,7 @@ from postrider.kit import clock
 from postrider.kit.address import Mailbox, ascii_domain
 from postrider.kit.ids import RowId, new_id
 
-BODY_KEPT_MS = 30 * clock.DAY
+SENT_WITHIN_MS = 3 * clock.DAY  # from its time to its last retry
 SEND_SCOPE = "messages:send"
 
 
@@ -75,8 +75,9 @@ Step = Callable[[Tx, list[Draft], Routes], None]
 def submit(tx: Tx, submissions: Sequence[Submission], routes: Routes) -> list[Receipt | EngineError]:
     """Accept what can be accepted; one answer for each submission, in order.
 
-    A request of which no To recipient may be mailed is refused whole; else those who may not are left out,
-    each with its reason, and kept as suppressed messages, so that the record says what happened.
+    A request of which no To recipient may be mailed is refused whole, and so is one that `is_whole` of which
+    any may not; else those who may not are left out, each with its reason, and kept as suppressed messages,
+    so that the record says what happened.
     """
     now = clock.now_ms()
     drafts = [Draft(submission, now) for submission in submissions]
@@ -149,7 +150,8 @@ def check_recipients(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
                 draft.free.append(recipient)
             else:
                 draft.refused.append(Refused(recipient.address, error))
-        if not draft.free or (draft.refused and not any(r.role is Role.TO for r in draft.free)):
+        is_whole = draft.submission.is_whole
+        if not draft.free or (draft.refused and (is_whole or not any(r.role is Role.TO for r in draft.free))):
             draft.error = (
                 draft.refused[0].error if draft.refused else Invalid(field="to", message="no recipient")
             )
@@ -181,7 +183,7 @@ def write(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
     for draft in drafts:
         new_contents.append((content_of(draft), draft.submission.prepared.body))
         attachments += [
-            (draft.organization_id, ref.hash, body, draft.now)
+            (draft.organization_id, ref.hash, body, max(draft.now, draft.submission.send_at or 0))
             for ref, body in draft.submission.prepared.attachments
         ]
     messages.insert_contents(tx, new_contents)
@@ -204,14 +206,7 @@ def write(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
 
 def enqueue(tx: Tx, new: list[NewMessage], routes: Routes, *, sandboxes: set[int]) -> None:
     """Put messages on their lanes and say so in the journal; shared with the expansion of bulk."""
-    places = [
-        (
-            m.organization_id,
-            m.stream,
-            routes.site_of(m.address_key.rpartition("@")[2], is_sandbox=m.organization_id in sandboxes),
-        )
-        for m in new
-    ]
+    places = places_of(tx, new, routes, sandboxes)
     lanes = queue.add_lanes(tx, places, routes.connections_of)
     lane_ids = [lanes[place].id for place in places]
     messages.insert_messages(tx, new, lane_ids)
@@ -221,6 +216,17 @@ def enqueue(tx: Tx, new: list[NewMessage], routes: Routes, *, sandboxes: set[int
         if m.due_at is not None:
             due[lane_id] = min(m.due_at, due.get(lane_id, queue.FAR))
     queue.wake(tx, due)
+
+
+def places_of(tx: Tx, new: Sequence[NewMessage], routes: Routes, sandboxes: set[int]) -> list[queue.Place]:
+    """Where each message waits."""
+    domains_of = [m.address_key.rpartition("@")[2] for m in new]
+    known = queue.sites_of_domains(tx, domains_of) if routes.asks_dns else {}
+    places = []
+    for m, domain in zip(new, domains_of, strict=True):
+        site = routes.site_of(domain, known, is_sandbox=m.organization_id in sandboxes)
+        places.append(queue.Place(m.organization_id, m.stream, site, routes.slot_of(site, m.address_key)))
+    return places
 
 
 STEPS: tuple[Step, ...] = (replay, check_organizations, choose_domains, check_recipients, use_quota, write)
@@ -269,7 +275,7 @@ def content_of(draft: Draft) -> Content:
         size_bytes=prepared.size_bytes,
         messages=len(draft.submission.recipients),
         created_at=draft.now,
-        expires_at=max(draft.now, draft.submission.send_at or 0) + BODY_KEPT_MS,
+        expires_at=max(draft.now, draft.submission.send_at or 0) + SENT_WITHIN_MS,
         tags=prepared.tags,
         metadata=prepared.metadata,
     )
@@ -288,13 +294,13 @@ def messages_of(draft: Draft, recipients: Sequence[Recipient], status: Status) -
             recipient=recipient.address,
             address_key=recipient.address_key,
             role=recipient.role,
-            vars=None,
+            vars=draft.submission.values,
             stream=prepared.stream,
             declared_stream=prepared.stream,
             domain_id=draft.domain.id if draft.domain else None,
             created_at=draft.now,
             due_at=due_at,
-            is_test=False,
+            is_test=draft.submission.is_test,
             status=status,
         )
         for recipient in recipients

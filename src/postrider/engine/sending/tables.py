@@ -28,6 +28,9 @@ campaigns = Table(
     integer("total"),
     integer("accepted"),
     integer("skipped"),
+    json_("definition"),  # what its author wrote: names in sending.campaigns.Definition
+    id_("created_by", nullable=True),  # the user, where one was signed in
     at("created_at", nullable=False),
+    at("updated_at"),
     PrimaryKeyConstraint("organization_id", "id"),
 )

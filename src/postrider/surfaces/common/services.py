@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp
 
 from postrider.db.database import Database, Unavailable
-from postrider.engine.accounts import KeyKind, Keyring
+from postrider.engine.accounts import KeyKind, Keyring, Sessions
 from postrider.engine.engagement import Intake
 from postrider.engine.sending import Sender
 from postrider.kit.dns import Resolver
@@ -22,6 +22,7 @@ class Services:
     db: Database
     sealer: Sealer
     keyring: Keyring
+    sessions: Sessions
     sender: Sender
     intake: Intake
     resolver: Resolver

@@ -12,6 +12,7 @@ from postrider.surfaces.common.operations import RETRY_AFTER_S, answer
 
 STATUS: dict[type[errors.EngineError], int] = {
     errors.Unauthenticated: 401,
+    errors.TokenExpired: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,

@@ -20,21 +20,26 @@ _FIRSTS = (
 )  # fmt: skip
 
 
-def path_id(text: str) -> RowId:
+def path_id(text: str, noun: str = "message") -> RowId:
     """The row an address names; what is no id names nothing: NotFound."""
     row_id = from_uuid(text)
     if row_id is None:
-        raise NotFound(noun="message")
+        raise NotFound(noun=noun)
     return row_id
+
+
+def known_only(query: Mapping[str, str], parameters: frozenset[str]) -> None:
+    """Raises Invalid for a parameter there is not."""
+    if unknown := sorted(query.keys() - parameters):
+        raise Invalid(field=unknown[0], message=f"There is no parameter {unknown[0]}")
 
 
 def search_of(query: Mapping[str, str]) -> dict[str, Any]:
     """The filters as `messages.search` takes them; raises Invalid, also for parameters there are not."""
-    if unknown := sorted(query.keys() - PARAMETERS):
-        raise Invalid(field=unknown[0], message=f"There is no parameter {unknown[0]}")
+    known_only(query, PARAMETERS)
     statuses = [_status(word) for word in query.get("status", "").split(",") if word]
     return {
-        "limit": _limit(query.get("limit")),
+        "limit": limit_of(query),
         "before": _row_id(query, "before"),
         "statuses": statuses,
         "address_key": _recipient(query.get("recipient")),
@@ -59,8 +64,8 @@ def message(row: Any) -> dict[str, Any]:
         "tags": row.tags or [],
         "size_bytes": row.size_bytes,
         "created_at": clock.to_iso(row.created_at),
-        "due_at": _time(row.due_at),
-        "first": {name: _time(getattr(row, f"first_{name}_at")) for name in _FIRSTS},
+        "due_at": time(row.due_at),
+        "first": {name: time(getattr(row, f"first_{name}_at")) for name in _FIRSTS},
         "opens": row.opens,
         "clicks": row.clicks,
     }
@@ -90,7 +95,7 @@ def _site(lane: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "site": lane["name"],
         "slot": lane["slot"],
-        "throttled_until": _time(throttled_until) if throttled_until > clock.now_ms() else None,
+        "throttled_until": time(throttled_until) if throttled_until > clock.now_ms() else None,
         "connection_failures": lane["failures"],
         "lanes": [],
     }
@@ -103,7 +108,7 @@ def _lane(lane: Mapping[str, Any], waiting_max: int) -> dict[str, Any]:
         "paused": bool(lane["paused"]),
         "waiting": lane["waiting"],
         "waiting_is_exact": lane["waiting"] < waiting_max,
-        "next_due": _time(lane["next_due"]) if lane["next_due"] < queue.FAR else None,
+        "next_due": time(lane["next_due"]) if lane["next_due"] < queue.FAR else None,
     }
 
 
@@ -151,7 +156,9 @@ def _recipient(text: str | None) -> str | None:
         raise Invalid(field="recipient", message="recipient is not a mail address") from None
 
 
-def _limit(text: str | None) -> int:
+def limit_of(query: Mapping[str, str]) -> int:
+    """How many of a list; raises Invalid."""
+    text = query.get("limit")
     if text is None:
         return LIMIT_DEFAULT
     if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= LIMIT_MAX):
@@ -173,5 +180,6 @@ def _uuid(row_id: RowId | None) -> str | None:
     return None if row_id is None else to_uuid(row_id)
 
 
-def _time(at_ms: int | None) -> str | None:
+def time(at_ms: int | None) -> str | None:
+    """RFC 3339, null where there is none."""
     return None if at_ms is None else clock.to_iso(at_ms)

@@ -6,12 +6,13 @@ from postrider.kit import json
 from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.mailerlogic import auth, credentials, domains, errors, events, sending
+from postrider.surfaces.mailerlogic import auth, credentials, domains, errors, events, sending, trial
 from postrider.surfaces.mailerlogic.keys import KEYS
 from postrider.surfaces.mailerlogic.limits import Allowance
 
 OPERATIONS: tuple[Operation, ...] = (
     *sending.OPERATIONS,
+    *trial.OPERATIONS,
     *events.OPERATIONS,
     *credentials.OPERATIONS,
     *domains.OPERATIONS,

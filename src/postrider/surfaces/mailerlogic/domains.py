@@ -1,4 +1,4 @@
-"""Sending domains: listed, added, their DNS records shown and checked."""
+"""Sending domains: listed, added, changed, deleted, their DNS records shown and checked."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,17 +10,19 @@ from postrider.engine import domains
 from postrider.engine.accounts import PLANS
 from postrider.engine.domains import Checks, DkimKey, Domain, SigningKey, keys
 from postrider.engine.domains.model import Check
-from postrider.engine.domains.rules import VERIFICATION_LABEL
+from postrider.engine.domains.update import Switches
+from postrider.engine.errors import NotFound
 from postrider.kit import clock
 from postrider.kit.ids import RowId, to_uuid
 from postrider.surfaces.common.operations import Call, Operation, answer
-from postrider.surfaces.mailerlogic.auth import LABEL
 from postrider.surfaces.mailerlogic.ids import path_id
 from postrider.surfaces.mailerlogic.vocabulary import DOMAIN_STATUSES, PURPOSES
-from postrider.surfaces.mailerlogic.wire import NewDomain
+from postrider.surfaces.mailerlogic.wire import DomainChanges, DomainTracking, NewDomain
 
 READ, WRITE = "domains:read", "domains:write"
-_LABELS = (LABEL, VERIFICATION_LABEL)  # a record published for another surface proves as much
+_SWITCHES = (
+    "tracking_enabled", "open_tracking_enabled", "click_tracking_enabled", "unsubscribe_header_enabled",
+)  # fmt: skip
 
 
 async def list_domains(call: Call) -> Response:
@@ -48,7 +50,7 @@ async def verify_domain(call: Call) -> Response:
     services, principal = call.services, call.caller.principal
     domain = await services.db.read(domains.get, principal, _domain_id(call))
     its_keys = await services.db.read(domains.keys_of, principal, domain.id)
-    checks = await domains.check(domain, its_keys, services.resolver, services.hostname, labels=_LABELS)
+    checks = await domains.check(domain, its_keys, services.resolver, services.hostname)
     domain = await services.db.write_first(domains.apply_checks, principal, domain.id, checks, clock.now_ms())
     message = "Domain verified" if domain.is_verified else "Domain not verified: see the reasons"
     return answer(
@@ -61,8 +63,34 @@ async def verify_domain(call: Call) -> Response:
     )
 
 
+async def update_domain(call: Call, changes: DomainChanges) -> Response:
+    """What is left out stays, null inherits."""
+    if changes.tracking_domain_id is not None:
+        raise NotFound(noun="tracking domain")
+    domain = await _change(call, changes)
+    return answer({"message": "Domain updated", "domain": await _one(call, domain)})
+
+
+async def delete_domain(call: Call) -> Response:
+    await call.services.db.write_first(domains.remove, call.caller.principal, _domain_id(call))
+    call.services.keyring.forget()
+    return answer({"message": "Domain deleted"})
+
+
+async def domain_tracking(call: Call) -> Response:
+    domain = await call.services.db.read(domains.get, call.caller.principal, _domain_id(call))
+    return answer(_tracking(call, domain))
+
+
+async def update_domain_tracking(call: Call, changes: DomainTracking) -> Response:
+    """As update_domain, answered with the overrides beside the defaults."""
+    domain = await _change(call, changes)
+    return answer({"message": "Tracking settings updated", **_tracking(call, domain)})
+
+
 _ALL = ("/api/v1/customer/domains", "/api/customer/domains")
 _ONE = "/api/v1/customer/domains/{id}"
+_TRACKING = f"{_ONE}/tracking"
 OPERATIONS = (
     Operation("listDomains", "GET", _ALL, "Sending domains", READ, list_domains),
     Operation(
@@ -70,11 +98,31 @@ OPERATIONS = (
     ),
     Operation("getDomainDns", "GET", (f"{_ONE}/dns",), "DNS records to configure", READ, domain_dns),
     Operation("verifyDomain", "POST", (f"{_ONE}/verify",), "Check the DNS records", WRITE, verify_domain),
-)
+    Operation(
+        "updateDomain", "PATCH", (_ONE,), "Change tracking overrides", WRITE,
+        update_domain, body=DomainChanges,
+    ),
+    Operation("deleteDomain", "DELETE", (_ONE,), "Delete a sending domain", WRITE, delete_domain),
+    Operation(
+        "getDomainTracking", "GET", (_TRACKING,), "Tracking overrides and defaults", READ, domain_tracking
+    ),
+    Operation(
+        "updateDomainTracking", "PATCH", (_TRACKING,), "Change tracking overrides", WRITE,
+        update_domain_tracking, body=DomainTracking,
+    ),
+)  # fmt: skip
 
 
 def _domain_id(call: Call) -> RowId:
     return path_id(call.request.path_params["id"], "domain")
+
+
+async def _change(call: Call, changes: DomainTracking) -> Domain:
+    given: Any = changes.model_dump(include=set(_SWITCHES), exclude_unset=True)
+    switches: Switches = given
+    return await call.services.db.write_first(
+        lambda tx: domains.update(tx, call.caller.principal, _domain_id(call), **switches)
+    )
 
 
 async def _records(call: Call, domain: Domain) -> list[dict[str, Any]]:
@@ -89,7 +137,7 @@ async def _records(call: Call, domain: Domain) -> list[dict[str, Any]]:
             "purpose": PURPOSES[record.purpose],
             "verified": bool(record.verified),
         }
-        for record in domains.records(domain, its_keys, call.services.hostname, label=LABEL)
+        for record in domains.records(domain, its_keys, call.services.hostname)
         if PURPOSES[record.purpose] is not None
     ]
 
@@ -114,13 +162,23 @@ def _domain(domain: Domain, signing: Sequence[SigningKey]) -> dict[str, Any]:
         "dkim_verified": domain.dkim_ok,
         "dmarc_verified": domain.dmarc_ok,
         "dkim_selector": signing[0].selector if signing else None,
-        "tracking_enabled": domain.tracking_enabled,
-        "open_tracking_enabled": domain.open_tracking_enabled,
-        "click_tracking_enabled": domain.click_tracking_enabled,
-        "unsubscribe_header_enabled": domain.unsubscribe_header_enabled,
+        **{name: getattr(domain, name) for name in _SWITCHES},
         "tracking_domain_id": domain.tracking_domain_id and to_uuid(domain.tracking_domain_id),
         "created_at": clock.to_iso(domain.created_at),
         "verified_at": domain.verified_at and clock.to_iso(domain.verified_at),
+    }
+
+
+def _tracking(call: Call, domain: Domain) -> dict[str, Any]:
+    """Overrides and what they override; this installation reviews no accounts, so nobody is in a sandbox."""
+    settings = call.caller.organization.settings
+    return {
+        "domain_id": to_uuid(domain.id),
+        "domain": domain.name,
+        **{name: getattr(domain, name) for name in _SWITCHES},
+        "account_defaults": {name: getattr(settings, name) for name in _SWITCHES},
+        "is_in_sandbox": False,
+        "sandbox_message": None,
     }
 
 

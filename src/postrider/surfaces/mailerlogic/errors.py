@@ -8,12 +8,12 @@ from starlette.responses import Response
 from postrider.engine import errors
 from postrider.engine.errors import EngineError
 from postrider.surfaces.common.errors import ErrorTable, Fault, Refused, Said, faults_of
+from postrider.surfaces.common.fields import BAD_ADDRESS
 from postrider.surfaces.common.operations import RETRY_AFTER_S, answer
-
-BAD_ADDRESS = "Invalid email address"
 
 ERRORS: ErrorTable = {
     errors.Unauthenticated: Said(401, "Unauthorized"),
+    errors.TokenExpired: Said(401, "Unauthorized"),
     errors.Forbidden: Said(403, "forbidden"),
     errors.NotFound: Said(404, "Not found"),
     errors.Conflict: Said(409, "conflict"),

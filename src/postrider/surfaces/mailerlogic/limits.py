@@ -10,9 +10,10 @@ from postrider.surfaces.common.windows import Windows, counted_as
 BATCH_MAX = 500
 BULK_ERRORS_MAX = 100  # malformed recipients that the answer names
 TAG_MAX_CHARS = 128
-FILENAME_MAX_CHARS = 255
-METADATA_MAX_BYTES = 64 * 1024
 REQUESTS_PER_MINUTE = 600
+# The test mode of a domain younger than so many ms (R24, whose ages are the contract's choice).
+TEST_MODE_AGES = ((7 * clock.DAY, "basic"), (30 * clock.DAY, "standard"))
+OLDEST_TEST_MODE = "full"
 
 
 class Allowance:

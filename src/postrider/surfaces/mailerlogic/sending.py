@@ -15,13 +15,14 @@ from postrider.kit.address import Mailbox, address_key
 from postrider.kit.ids import to_uuid
 from postrider.surfaces.common.body import BODY_MAX_BYTES
 from postrider.surfaces.common.errors import Fault, invalid
+from postrider.surfaces.common.fields import check_finite, parse_address
 from postrider.surfaces.common.idempotency import fingerprint, read_key
 from postrider.surfaces.common.operations import Call, Operation, answer, parse, sized
 from postrider.surfaces.mailerlogic.auth import LABEL
 from postrider.surfaces.mailerlogic.errors import told
 from postrider.surfaces.mailerlogic.limits import BULK_ERRORS_MAX
 from postrider.surfaces.mailerlogic.vocabulary import STATUSES
-from postrider.surfaces.mailerlogic.wire import Batch, BulkMail, Mail, check_finite, parse_address
+from postrider.surfaces.mailerlogic.wire import Batch, BulkMail, Mail
 
 SCOPE = "messages:send"
 _QUEUED = STATUSES[Status.QUEUED]

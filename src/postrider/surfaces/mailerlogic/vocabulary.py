@@ -1,5 +1,7 @@
 """This dialect's words for what the engine knows: total maps; None where it has no word and says nothing."""
 
+from collections.abc import Callable
+
 from postrider.engine.domains import DomainStatus
 from postrider.engine.domains.model import Purpose
 from postrider.engine.journal import EventKind
@@ -9,6 +11,14 @@ STREAMS = {
     "transactional": Stream.TRANSACTIONAL,
     "broadcast": Stream.BROADCAST,
     "shared": Stream.SHARED,
+}
+
+# What a test mode makes of (opens, clicks) as they were asked for (R24); None: as the domain has it.
+Tracking = tuple[bool | None, bool | None]
+TEST_MODES: dict[str, Callable[[Tracking], Tracking]] = {
+    "basic": lambda asked: (False, False),
+    "standard": lambda asked: (False, True),
+    "full": lambda asked: asked,
 }
 
 STATUSES = {

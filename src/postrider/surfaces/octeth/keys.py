@@ -1,13 +1,23 @@
-"""How this dialect's user API keys look (contract: auth.user_api_key): 8 groups of 4 hex digits."""
+"""How this dialect's keys look (contract: auth.user_api_key, auth.rest_sender_key): groups of hex digits."""
 
 from postrider.engine.accounts import KeyKind
 from postrider.kit.ids import random_hex
 
-GROUPS = 8
+USER_LABEL = "octeth"  # a user's key: APIKey on /api.php
+SENDER_LABEL = "octeth_sender"  # a sender domain's key: the bearer of /api/v1
+
+USER_GROUPS, USER_DIGITS = 8, 4
+SENDER_GROUPS, SENDER_DIGITS = 4, 8
 
 
-def _user_key() -> str:
-    return "-".join(random_hex(4) for _ in range(GROUPS))
+def user_key() -> str:
+    """8 groups of 4 digits in lower case: 128 bits."""
+    return "-".join(random_hex(USER_DIGITS) for _ in range(USER_GROUPS))
 
 
-KEYS = (KeyKind("octeth", "octeth", _user_key),)
+def sender_key() -> str:
+    """4 groups of 8 digits in upper case: 128 bits."""
+    return "-".join(random_hex(SENDER_DIGITS).upper() for _ in range(SENDER_GROUPS))
+
+
+KEYS = (KeyKind(USER_LABEL, USER_LABEL, user_key),)

@@ -5,6 +5,7 @@ from postrider.surfaces.smtp.backend import Reply
 
 REPLIES: dict[type[errors.EngineError], tuple[int, str]] = {
     errors.Unauthenticated: (535, "5.7.8"),
+    errors.TokenExpired: (535, "5.7.8"),
     errors.Forbidden: (550, "5.7.1"),
     errors.NotFound: (550, "5.1.1"),
     errors.Conflict: (550, "5.7.1"),

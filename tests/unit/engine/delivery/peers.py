@@ -61,7 +61,9 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Scripted]:
+async def scripted(
+    *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Scripted]:
     """A server whose n-th connection plays the n-th script, and hangs up at its end."""
     found = Scripted(0)
     waiting = list(scripts)
@@ -79,7 +81,7 @@ async def scripted(*scripts: Script, tls: ssl.SSLContext | None = None) -> Async
         finally:
             writer.close()
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls, limit=1 << 26)
+    server = await asyncio.start_server(accept, host, port, ssl=tls, limit=1 << 26)
     found.port = server.sockets[0].getsockname()[1]
     try:
         yield found

@@ -18,9 +18,16 @@ from postrider.engine.domains.model import (
     Purpose,
     Verdict,
 )
-from postrider.engine.domains.rules import after_check, records, status_after
+from postrider.engine.domains.rules import (
+    after_check,
+    bad_checks_after,
+    next_check_after,
+    records,
+    status_after,
+)
 from postrider.engine.domains.verify import check
 from postrider.engine.errors import NotFound
+from postrider.kit import clock
 from postrider.kit.dns import Answer, Outcome, Resolver
 from postrider.kit.seal import Sealer
 
@@ -30,7 +37,7 @@ ABSENT: Answer[str] = Answer(Outcome.NO_NAME)
 LOST: Answer[str] = Answer(Outcome.FAILED, reason="SERVFAIL")
 DOMAIN = Domain(
     1, b"d" * 16, 1, "a.example", DomainStatus.PENDING, "token", False, False, False, False, False,
-    None, None, None, None, None, None, None, 0,
+    None, None, None, None, None, "bounces", None, None, clock.HOUR, 0, None, 0,
 )  # fmt: skip
 KEY = DkimKey(1, b"k" * 16, DOMAIN.id, "pr1", Algorithm.RSA, KeyState.ACTIVE, "QUJD+/==", 0, 0, None)
 
@@ -43,6 +50,7 @@ def test_the_records_to_publish() -> None:
         ("TXT", "_dmarc.a.example", "v=DMARC1; p=none", Purpose.DMARC, False),
         ("CNAME", "bounces.a.example", HOST, Purpose.RETURN_PATH, False),
     ]
+    assert records(replace(DOMAIN, return_path_label="rp"), [], HOST)[-1].name == "rp.a.example"
     assert records(DOMAIN, [], HOST, label="other")[0].name == "_other.a.example"
     assert records(DOMAIN, [], HOST, label="other")[0].value == "other-verification=token"
 
@@ -157,9 +165,10 @@ def test_one_bad_key_spoils_all_that_sign() -> None:
         (DomainStatus.FAILED, None, UNKNOWN, UNKNOWN, DomainStatus.FAILED),
         (DomainStatus.VERIFIED, 1, UNKNOWN, OK, DomainStatus.VERIFIED),
         (DomainStatus.VERIFIED, 1, UNKNOWN, UNKNOWN, DomainStatus.VERIFIED),
-        (DomainStatus.VERIFIED, 1, UNKNOWN, MISSING, DomainStatus.FAILED),
-        (DomainStatus.VERIFIED, 1, WRONG, OK, DomainStatus.FAILED),
+        (DomainStatus.VERIFIED, 1, UNKNOWN, MISSING, DomainStatus.VERIFIED),
+        (DomainStatus.VERIFIED, 1, WRONG, OK, DomainStatus.VERIFIED),
         (DomainStatus.FAILED, 1, OK, OK, DomainStatus.VERIFIED),
+        (DomainStatus.FAILED, 1, OK, MISSING, DomainStatus.FAILED),
     ],
 )
 def test_the_status_follows_ownership_and_dkim(
@@ -168,6 +177,55 @@ def test_the_status_follows_ownership_and_dkim(
     was = status is DomainStatus.VERIFIED
     domain = replace(DOMAIN, status=status, verified_at=verified_at, ownership_ok=was, dkim_ok=was)
     assert status_after(domain, Checks(ownership, MISSING, dkim, WRONG, MISSING)) is after
+
+
+@pytest.mark.parametrize(
+    ("before", "ownership", "dkim", "count", "after"),
+    [
+        (0, OK, MISSING, 1, DomainStatus.VERIFIED),
+        (1, WRONG, OK, 2, DomainStatus.VERIFIED),
+        (2, OK, WRONG, 3, DomainStatus.FAILED),
+        (2, UNKNOWN, MISSING, 3, DomainStatus.FAILED),
+        (2, UNKNOWN, UNKNOWN, 2, DomainStatus.VERIFIED),
+        (2, OK, OK, 0, DomainStatus.VERIFIED),
+        (3, MISSING, OK, 3, DomainStatus.FAILED),
+    ],
+)
+def test_a_verified_domain_fails_at_the_third_bad_check_in_a_row(
+    before: int, ownership: Check, dkim: Check, count: int, after: DomainStatus
+) -> None:
+    domain = replace(DOMAIN, status=DomainStatus.VERIFIED, verified_at=1, bad_checks=before)
+    checks = Checks(ownership, OK, dkim, OK, OK)
+    assert (bad_checks_after(domain, checks), status_after(domain, checks)) == (count, after)
+
+
+@pytest.mark.parametrize(
+    ("due", "verified_at", "found", "age", "later"),
+    [
+        (1, None, MISSING, clock.HOUR, clock.HOUR),
+        (1, None, MISSING, clock.DAY, clock.DAY),
+        (1, None, UNKNOWN, 3 * clock.DAY, clock.DAY),
+        (1, None, OK, 3 * clock.DAY, clock.HOUR),
+        (1, 5, MISSING, 3 * clock.DAY, clock.HOUR),
+        (None, 5, OK, clock.HOUR, clock.HOUR),
+        (None, 5, MISSING, clock.HOUR, None),
+        (None, 5, UNKNOWN, clock.HOUR, None),
+    ],
+)
+def test_what_never_was_verified_is_looked_at_more_seldom_and_the_operators_word_not_at_all(
+    due: int | None, verified_at: int | None, found: Check, age: int, later: int | None
+) -> None:
+    domain = replace(DOMAIN, next_check_at=due, verified_at=verified_at)
+    expected = None if later is None else age + later
+    assert next_check_after(domain, Checks(found, OK, found, OK, OK), age) == expected
+
+
+def test_what_was_found_at_another_return_path_says_nothing() -> None:
+    renamed = replace(DOMAIN, return_path_label="rp")
+    stale = replace(ALL_OK, return_path_name="bounces.a.example")
+    assert after_check(DOMAIN, stale)["return_path_ok"]
+    assert not after_check(renamed, stale)["return_path_ok"]
+    assert after_check(renamed, replace(stale, return_path_name="rp.a.example"))["return_path_ok"]
 
 
 def test_flags_stay_where_the_dns_did_not_say() -> None:
@@ -248,9 +306,13 @@ def test_a_passed_check_verifies_once_and_is_kept(world: World) -> None:
     assert verified.dmarc_ok
     assert verified.return_path_ok
     lost = world.check(domain, replace(ALL_OK, dkim=MISSING), now=200)
+    assert (lost.is_verified, lost.dkim_ok, lost.bad_checks) == (True, False, 1)
+    world.check(domain, replace(ALL_OK, dkim=MISSING), now=201)
+    lost = world.check(domain, replace(ALL_OK, dkim=MISSING), now=202)
     assert (lost.status, lost.dkim_ok, lost.verified_at) == (DomainStatus.FAILED, False, 100)
     again = world.check(domain, ALL_OK, now=300)
     assert (again.status, again.checked_at, again.verified_at) == (DomainStatus.VERIFIED, 300, 100)
+    assert (again.bad_checks, again.next_check_at) == (0, 300 + clock.HOUR)
 
 
 def test_spf_dmarc_and_return_path_do_not_hold_a_domain_back(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import dkim
 import pytest
@@ -84,6 +85,16 @@ def test_activation_switches_and_keeps_the_old_key_published(world: World) -> No
     verdicts = {record.name: record.verified for record in records(domain, [old, new], "mail.example")}
     assert verdicts["pr1._domainkey.a.example"] is None
     assert verdicts["pr2._domainkey.a.example"] is False
+
+
+def test_activation_keeps_what_was_found_of_the_keys_that_sign_now(world: World) -> None:
+    domain = world.check(world.add("a.example"), ALL_OK)
+    first, coming = world.keys(domain.id)[0], _rotate(world, domain)
+    gone = Check(Verdict.MISSING, "It was replaced.")
+    world.check(domain, replace(ALL_OK, dkim=gone))
+    _activate(world, domain, {first.id: gone, coming.id: OK})
+    now = world.database.read_now(find.get, world.principal, domain.id)
+    assert (now.is_verified, now.dkim_ok, now.bad_checks) == (True, True, 0)
 
 
 def test_an_unpublished_key_does_not_begin_to_sign(world: World) -> None:

@@ -1,46 +1,23 @@
-"""The SQL of sites and lanes: lease, claim, settle, park, wake.
+"""The SQL of messages in the queue: lease their sites, claim, settle, move, put back."""
 
-A lane's and a site's `next_due` say when to look again. Whoever adds mail lowers them; whoever finds nothing
-raises them, holding the row against those who add (`lock_rows`), so that no mail is ever left behind a raised
-time.
-"""
-
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from postrider.db.database import Tx
-from postrider.db.notices import announce
 from postrider.db.portable import Batch, PerRow, Statement, lock_rows
 from postrider.engine.messages.model import Claimed, Role, Status, Stream
 from postrider.engine.messages.queue.rules import portions, share
+from postrider.engine.messages.queue.sites.store import FAR, Site, wake
 from postrider.engine.messages.tables import lanes, messages, sites
 from postrider.kit import clock, json
 from postrider.kit.ids import RowId
 from postrider.kit.record import record
 
-FAR = 2**53  # nothing is due
 LANES_AT_ONCE = 200  # of one stream, in one claim
 _OPEN = f"({int(Status.QUEUED)}, {int(Status.DEFERRED)})"
 _REOPENABLE = f"({int(Status.BOUNCED)}, {int(Status.FAILED)}, {int(Status.CANCELLED)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    id: int
-    name: str
-    slot: int
-    max_connections: int
-    rate_per_s: float | None
-    failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    id: int
-    site_id: int
 
 
 @record
@@ -55,45 +32,7 @@ class Settled:
     was_handed_over: bool  # the far end took it: true whatever happened to our lease meanwhile
 
 
-Place = tuple[int, Stream, str]  # organization, stream, site name
-
-_add_sites = Batch(
-    """INSERT INTO sites (name, slot, max_connections, rate_per_s, next_due)
-       SELECT v.name, 0, v.max_connections, NULL, v.next_due FROM v WHERE true ON CONFLICT DO NOTHING""",
-    name=str,
-    max_connections=int,
-    next_due=int,
-)
-_add_lanes = Batch(
-    """INSERT INTO lanes (organization_id, stream, site_id, next_due)
-       SELECT v.organization_id, v.stream, s.id, v.next_due FROM v
-       JOIN sites s ON s.name = v.name AND s.slot = 0
-       WHERE true ON CONFLICT DO NOTHING""",
-    organization_id=int,
-    stream=int,
-    name=str,
-    next_due=int,
-)
-_find_lanes = Batch(
-    """SELECT v.organization_id, v.stream, v.name, l.id, l.site_id FROM v
-       JOIN sites s ON s.name = v.name AND s.slot = 0
-       JOIN lanes l ON l.organization_id = v.organization_id AND l.stream = v.stream AND l.site_id = s.id""",
-    organization_id=int,
-    stream=int,
-    name=str,
-)
-_lower_lanes = Batch(
-    "UPDATE lanes SET next_due = v.due_at FROM v WHERE lanes.id = v.id AND lanes.next_due > v.due_at",
-    id=int,
-    due_at=int,
-)
-_lower_sites = Batch(
-    """UPDATE sites SET next_due = v.due_at FROM v WHERE sites.id = v.id AND sites.next_due > v.due_at""",
-    id=int,
-    due_at=int,
-)
 _place_lanes = Batch("UPDATE lanes SET next_due = v.due_at FROM v WHERE lanes.id = v.id", id=int, due_at=int)
-_sites_of_lanes = Batch("SELECT l.id, l.site_id FROM v JOIN lanes l ON l.id = v.id", id=int)
 _SITE = "sites.id, sites.name, sites.slot, sites.max_connections, sites.rate_per_s, sites.failures"
 _our_sites = Batch(
     f"SELECT {_SITE} FROM v JOIN sites ON sites.id = v.id AND sites.owner = v.owner",  # noqa: S608
@@ -161,6 +100,17 @@ _put_back = Batch(
     owner=str,
     due_at=int,
 )
+_move = Batch(
+    """UPDATE messages SET owner = NULL, lane_id = v.lane_id, due_at = v.due_at FROM v
+       WHERE messages.organization_id = v.organization_id AND messages.id = v.id
+         AND messages.owner = v.owner
+       RETURNING messages.lane_id""",
+    organization_id=int,
+    id=bytes,
+    owner=str,
+    lane_id=int,
+    due_at=int,
+)
 _reschedule = Batch(
     f"""UPDATE messages SET due_at = v.due_at FROM v
         WHERE messages.organization_id = v.organization_id AND messages.id = v.id
@@ -180,37 +130,6 @@ _reopen = Batch(
     id=bytes,
     due_at=int,
 )
-
-
-def add_lanes(tx: Tx, places: Iterable[Place], connections_of: Callable[[str], int]) -> dict[Place, Lane]:
-    """The lane of each place, made where there is none; a new site's connections are asked by its name."""
-    wanted = set(places)
-    found = _lanes(tx, wanted)
-    missing = sorted(wanted - found.keys())
-    if missing:
-        names = sorted({place[2] for place in missing})
-        _add_sites(tx, [(name, connections_of(name), FAR) for name in names])
-        _add_lanes(
-            tx, [(organization_id, int(stream), name, FAR) for organization_id, stream, name in missing]
-        )
-        found |= _lanes(tx, set(missing))
-    return found
-
-
-def wake(tx: Tx, due: dict[int, int]) -> None:
-    """Mail was added to lanes {lane id: earliest due_at}: lower their and their sites' next_due."""
-    if not due:
-        return
-    site_of = dict(tuple(row) for row in _sites_of_lanes(tx, [(lane_id,) for lane_id in due]))
-    site_due: dict[int, int] = {}
-    for lane_id, due_at in due.items():
-        site_id = site_of[lane_id]
-        site_due[site_id] = min(due_at, site_due.get(site_id, FAR))
-    lock_rows(tx, "sites", sorted(site_due), shared=True)
-    lock_rows(tx, "lanes", sorted(due), shared=True)
-    _lower_lanes(tx, sorted(due.items()))
-    _lower_sites(tx, sorted(site_due.items()))
-    announce(tx)
 
 
 def lease_sites(tx: Tx, owner: str, ours: Sequence[int], limit: int) -> list[Site]:
@@ -263,6 +182,13 @@ def put_back(tx: Tx, claimed: Sequence[Claimed], owner: str, due_at: int) -> Non
         wake(tx, {row[0]: due_at for row in rows})
 
 
+def move(tx: Tx, moved: Sequence[tuple[Claimed, int]], owner: str) -> None:
+    """Claimed messages go, untried, to other lanes: (message, lane id); due at once."""
+    now = clock.now_ms()
+    rows = _move(tx, [(c.organization_id, c.id, owner, lane_id, now) for c, lane_id in moved])
+    wake(tx, {row[0]: now for row in rows})
+
+
 def return_unheld(tx: Tx, owner: str, held: Collection[RowId]) -> int:
     """Give back what bears a worker's name without being in its hands: its claim or return went amiss."""
     now = clock.now_ms()
@@ -286,6 +212,22 @@ def reopen(tx: Tx, organization_id: int, ids: Sequence[RowId], due_at: int) -> l
     return [row[0] for row in rows]
 
 
+def waiting_of_domain(tx: Tx, organization_id: int, domain_id: RowId, limit: int) -> list[RowId]:
+    """Messages of a sending domain that wait on their lanes; what workers hold is left out."""
+    rows = tx.execute(
+        select(messages.c.id)
+        .join(lanes, lanes.c.id == messages.c.lane_id)
+        .where(
+            lanes.c.organization_id == organization_id,
+            messages.c.organization_id == organization_id,
+            messages.c.due_at.is_not(None),
+            messages.c.domain_id == domain_id,
+        )
+        .limit(limit)
+    )
+    return [row.id for row in rows]
+
+
 def release_dead(tx: Tx, owners: Sequence[str]) -> int:
     """Free the messages and sites of dead workers; answers how many messages."""
     if not owners:
@@ -300,75 +242,6 @@ def release_dead(tx: Tx, owners: Sequence[str]) -> int:
     tx.execute(update(sites).where(sites.c.owner.in_(list(owners))).values(owner=None))
     wake(tx, {row.lane_id: now for row in rows})
     return len(rows)
-
-
-def park(tx: Tx, owner: str, site_ids: Sequence[int]) -> None:
-    """Give sites back that have nothing for us: free them, and say when to look again."""
-    if not site_ids:
-        return
-    lock_rows(tx, "sites", sorted(site_ids), shared=False)
-    earliest = (
-        select(func.min(lanes.c.next_due))
-        .where(lanes.c.site_id == sites.c.id, lanes.c.paused == 0)
-        .scalar_subquery()
-    )
-    tx.execute(
-        update(sites)
-        .where(sites.c.id.in_(list(site_ids)), sites.c.owner == owner)
-        .values(owner=None, next_due=func.coalesce(earliest, FAR))
-    )
-
-
-def throttle(tx: Tx, site_id: int, until: int, failures: int) -> None:
-    """One row touched, however many wait: nobody serves the site before `until`."""
-    tx.execute(update(sites).where(sites.c.id == site_id).values(throttled_until=until, failures=failures))
-
-
-def pause_lane(tx: Tx, organization_id: int, lane_id: int) -> bool:
-    done = tx.execute(
-        update(lanes)
-        .where(lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
-        .values(paused=1)
-    )
-    return bool(done.rowcount)
-
-
-def resume_lane(tx: Tx, organization_id: int, lane_id: int) -> bool:
-    now = clock.now_ms()
-    done = tx.execute(
-        update(lanes)
-        .where(lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
-        .values(paused=0, next_due=now)
-    )
-    if done.rowcount:
-        wake(tx, {lane_id: now})
-    return bool(done.rowcount)
-
-
-def overview(tx: Tx, organization_id: int, limit: int) -> list[dict[str, Any]]:
-    """An organization's lanes with their sites and how much waits in each, counted to `limit` a lane."""
-    rows = tx.execute(
-        select(lanes, sites.c.name, sites.c.slot, sites.c.throttled_until, sites.c.failures)
-        .join(sites, sites.c.id == lanes.c.site_id)
-        .where(lanes.c.organization_id == organization_id)
-        .order_by(lanes.c.stream, sites.c.name)
-        .limit(limit)
-    ).fetchall()
-    return [{**row._mapping, "waiting": _waiting(tx, row.id, limit)} for row in rows]
-
-
-def due_age(tx: Tx) -> tuple[int, int]:
-    """(lanes with mail due, age in ms of the longest waiting)."""
-    now = clock.now_ms()
-    row = tx.execute(
-        select(func.count(), func.min(lanes.c.next_due)).where(lanes.c.next_due <= now, lanes.c.paused == 0)
-    ).one()
-    return row[0], (now - row[1] if row[1] is not None else 0)
-
-
-def _lanes(tx: Tx, places: set[Place]) -> dict[Place, Lane]:
-    rows = _find_lanes(tx, [(organization_id, int(stream), name) for organization_id, stream, name in places])
-    return {(row[0], Stream(row[1]), row[2]): Lane(row[3], row[4]) for row in rows}
 
 
 def _lanes_due(tx: Tx, site_id: int, now: int) -> dict[Stream, list[int]]:
@@ -389,16 +262,6 @@ def _look_again(tx: Tx, lane_ids: Sequence[int]) -> None:
     if lane_ids:
         lock_rows(tx, "lanes", sorted(lane_ids), shared=False)
         _look_again_at(tx, [(lane_id,) for lane_id in lane_ids])
-
-
-def _waiting(tx: Tx, lane_id: int, limit: int) -> int:
-    waiting = (
-        select(messages.c.id)
-        .where(messages.c.lane_id == lane_id, messages.c.due_at.is_not(None))
-        .limit(limit)
-        .subquery()
-    )
-    return tx.execute(select(func.count()).select_from(waiting)).scalar_one()
 
 
 def _earliest(pairs: Iterable[tuple[int, int | None]]) -> dict[int, int]:

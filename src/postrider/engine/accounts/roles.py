@@ -1,0 +1,20 @@
+"""What a role allows, in scopes: one table for every surface."""
+
+from postrider.engine.principal import ALL_SCOPES
+
+ROLES: dict[str, frozenset[str]] = {
+    "owner": frozenset({ALL_SCOPES}),
+    "admin": frozenset({ALL_SCOPES}),
+    "editor": frozenset(
+        {
+            "messages:*", "campaigns:*", "domains:read", "credentials:read", "organization:read",
+            "queues:read",
+        }
+    ),
+    "viewer": frozenset(
+        {
+            "messages:read", "campaigns:read", "domains:read", "credentials:read", "organization:read",
+            "queues:read",
+        }
+    ),
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Sites and their lanes: the places where messages wait."""

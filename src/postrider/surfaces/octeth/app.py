@@ -1,0 +1,52 @@
+"""The surface as the composition root mounts it: commands and paths, keys, a line of curl that works."""
+
+from starlette.applications import Starlette
+
+from postrider.kit import json
+from postrider.surfaces.common.openapi import docs_routes
+from postrider.surfaces.common.operations import Manner, Operation, make_app
+from postrider.surfaces.common.services import Services, Surface
+from postrider.surfaces.octeth import auth, domains, errors, sender_keys, sending, smtp, users
+from postrider.surfaces.octeth.command import Command, dispatcher
+from postrider.surfaces.octeth.keys import KEYS, USER_LABEL
+from postrider.surfaces.octeth.limits import Allowance
+from postrider.surfaces.octeth.openapi import described
+
+COMMANDS: tuple[Command, ...] = (
+    *users.COMMANDS,
+    *domains.COMMANDS,
+    *sender_keys.COMMANDS,
+    *smtp.COMMANDS,
+)
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("command", "POST", (errors.COMMAND_PATH,), "Any command", None, dispatcher(COMMANDS)),
+    *users.OPERATIONS,
+    *sending.OPERATIONS,
+)
+DESCRIBED = described(COMMANDS, users.REST, OPERATIONS)
+
+
+def make(services: Services) -> Starlette:
+    manner = Manner(
+        name=USER_LABEL,
+        title="Octeth Email Gateway API on Postrider",
+        version="1.0.0",
+        authenticate=auth.authenticate,
+        refuse=errors.refuse,
+        fail=errors.fail,
+        finish=Allowance().stamp,
+        security=auth.SECURITY,
+    )
+    return make_app(services, manner, OPERATIONS, extra=docs_routes(manner, DESCRIBED))
+
+
+def curl(base_url: str, key: str, domain: str) -> str:
+    """One line that lists the sender domains as it is pasted: a user's key may ask, not send."""
+    asked = {"Command": "EmailGateway.GetDomains", "APIKey": key}
+    return (
+        f"curl -sS {base_url}/octeth{errors.COMMAND_PATH} "
+        f"-H 'Content-Type: application/json' -d '{json.dumps(asked)}'"
+    )
+
+
+SURFACE = Surface(name="octeth", make=make, keys=KEYS, hosts=("octeth.localhost",), curl=curl)

@@ -1,0 +1,45 @@
+"""The surface as the composition root mounts it: all its operations, its keys, a line of curl that works."""
+
+from starlette.applications import Starlette
+
+from postrider.kit import json
+from postrider.surfaces.common.openapi import docs_routes
+from postrider.surfaces.common.operations import Manner, Operation, make_app
+from postrider.surfaces.common.services import Services, Surface
+from postrider.surfaces.penguinmails import api_keys, auth, emails, errors, sessions
+from postrider.surfaces.penguinmails.keys import KEYS
+from postrider.surfaces.penguinmails.limits import Allowance
+
+OPERATIONS: tuple[Operation, ...] = (*sessions.OPERATIONS, *emails.OPERATIONS, *api_keys.OPERATIONS)
+
+
+def make(services: Services) -> Starlette:
+    manner = Manner(
+        name=auth.LABEL,
+        title="PenguinMails API on Postrider",
+        version="1.0.0",
+        authenticate=auth.authenticate,
+        refuse=errors.refuse,
+        fail=errors.fail,
+        finish=Allowance().stamp,
+        security=auth.SECURITY,
+    )
+    return make_app(services, manner, OPERATIONS, extra=docs_routes(manner, OPERATIONS))
+
+
+def curl(base_url: str, key: str, domain: str) -> str:
+    """One line that sends a mail as it is pasted."""
+    mail = {
+        "from": {"name": "Postrider", "email": f"hello@{domain}"},
+        "to": "you@example.com",
+        "subject": "It works, {{name}}",
+        "content": "<h1>It works, {{name}}</h1>",
+        "personalization": {"name": "Ann"},
+    }
+    return (
+        f"curl -sS {base_url}/penguinmails/api/v1/emails/send -H 'Authorization: Bearer {key}' "
+        f"-H 'Content-Type: application/json' -d '{json.dumps(mail)}'"
+    )
+
+
+SURFACE = Surface(name="penguinmails", make=make, keys=KEYS, hosts=("penguinmails.localhost",), curl=curl)

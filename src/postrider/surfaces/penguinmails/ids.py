@@ -1,0 +1,44 @@
+"""Ids of this dialect: a noun's prefix and the row's 16 bytes as lower-case base32, read without a look-up.
+
+What is not written exactly so names nothing: there is one spelling for each id.
+"""
+
+import base64
+import binascii
+
+from postrider.engine.errors import NotFound
+from postrider.kit.ids import ID_BYTES, RowId
+
+MESSAGE, USER, KEY, ORGANIZATION, CAMPAIGN, TRACKING = "msg", "user", "key", "org", "campaign", "track"
+_CHARS = -(-ID_BYTES * 8 // 5)
+_PADDING = "=" * (-_CHARS % 8)
+
+
+def to_id(prefix: str, row_id: RowId) -> str:
+    """msg_ and 26 characters a-z2-7."""
+    return f"{prefix}_{base64.b32encode(row_id).decode().rstrip('=').lower()}"
+
+
+def from_id(prefix: str, text: str) -> RowId | None:
+    """The row that `text` names, or None where it is no id of this prefix."""
+    encoded = text.removeprefix(f"{prefix}_")
+    if len(encoded) != _CHARS or not encoded.isascii():
+        return None
+    try:
+        row_id = base64.b32decode(encoded.upper() + _PADDING)
+    except binascii.Error:
+        return None
+    return row_id if to_id(prefix, row_id) == text else None
+
+
+def path_id(prefix: str, text: str, noun: str) -> RowId:
+    """The row a path names; raises NotFound."""
+    row_id = from_id(prefix, text)
+    if row_id is None:
+        raise NotFound(noun=noun)
+    return row_id
+
+
+def tracking_id(token: str) -> str:
+    """The id of a message's tracking: the pixel's URL carries what stands after the prefix (rule 8)."""
+    return f"{TRACKING}_{token}"

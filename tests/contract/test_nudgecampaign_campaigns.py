@@ -1,0 +1,229 @@
+"""Campaigns while they are written: what is kept, what a list shows, what changes, and the copies to try them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import text
+from tests.contract.test_nudgecampaign import DRAFT, client_of, error_of
+from tests.factories import DOMAIN, Running
+
+from postrider.engine.sending.campaigns import SORTS
+from postrider.kit import clock
+from postrider.surfaces.nudgecampaign.campaigns import CAMPAIGN
+
+# What differs by store is asked of both; the rest of the quicker one.
+SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+ALL = "/v2/campaigns"
+PLAIN = {"name": "Plain", "subject": "Hello {{first_name}}", "html_content": "<p>Dear {{ first_name }}</p>"}
+
+
+@pytest.fixture
+async def client(node: Running) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(node, node.account.keys["nudgecampaign"]) as client:
+        yield client
+
+
+async def made(client: httpx2.AsyncClient, **fields: Any) -> str:
+    answer = await client.post(ALL, json={**PLAIN, **fields})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["data"]["id"])
+
+
+async def attributes_of(client: httpx2.AsyncClient, campaign_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.get(f"{ALL}/{campaign_id}")).json()["data"]["attributes"]
+    return found
+
+
+async def captured(node: Running, count: int) -> list[dict[str, Any]]:
+    """What has come into the inbox, as soon as it is so many."""
+    async with httpx2.AsyncClient(base_url=node.base_url) as browser, asyncio.timeout(10):
+        while True:
+            mails = (await browser.get("/inbox/api/messages")).json()["messages"]
+            if len(mails) >= count:
+                return list(mails)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_draft_comes_back_as_it_was_written(client: httpx2.AsyncClient) -> None:
+    read_only = {
+        "status": "sent",
+        "stats": {"recipients": 5},
+        "sent_at": "2024-01-01T00:00:00Z",
+        "id": "cmp_x",
+    }
+    answer = await client.post(ALL, json={**DRAFT, **read_only})
+    data = answer.json()["data"]
+    assert data["attributes"] == await attributes_of(client, data["id"])
+    written = {name: value for name, value in DRAFT.items() if name != "settings"}
+    assert {name: data["attributes"][name] for name in written} == written
+    assert data["attributes"]["settings"] == dict.fromkeys(
+        ("track_opens", "track_clicks", "google_analytics", "auto_footer"), True
+    )
+    assert (data["attributes"]["status"], data["attributes"]["sent_at"]) == ("draft", None)
+    assert set(data["attributes"]["stats"].values()) == {0}
+    organization = (await client.get("/v2/organization")).json()["data"]
+    assert data["relationships"] == {
+        "organization": {"data": {"type": "organization", "id": organization["id"]}}
+    }
+    assert organization["attributes"]["stats"]["total_campaigns"] == 1
+
+
+async def test_a_change_leaves_what_it_does_not_name(client: httpx2.AsyncClient) -> None:
+    campaign_id = await made(client, from_name="Store", settings={"track_opens": False})
+    before = await attributes_of(client, campaign_id)
+    changes = {"subject": "New", "from_name": None, "settings": {"auto_footer": False}}
+    answer = await client.put(f"{ALL}/{campaign_id}", json=changes)
+    after = answer.json()["data"]["attributes"]
+    assert after == await attributes_of(client, campaign_id)
+    settings = {**before["settings"], "auto_footer": False}
+    assert after == {**before, "subject": "New", "from_name": None, "settings": settings} | {
+        "updated_at": after["updated_at"]
+    }
+    assert after["settings"]["track_opens"] is False
+
+
+async def test_a_dropped_draft_is_gone(client: httpx2.AsyncClient) -> None:
+    campaign_id = await made(client)
+    assert (await client.delete(f"{ALL}/{campaign_id}")).status_code == 204
+    for method in ("GET", "DELETE"):
+        assert error_of(await client.request(method, f"{ALL}/{campaign_id}"))[0] == 404
+
+
+@SQLITE
+async def test_what_has_been_sent_is_neither_changed_nor_dropped(
+    client: httpx2.AsyncClient, node: Running
+) -> None:
+    campaign_id = await made(client)
+    await node.database.write(lambda tx: tx.execute(text("UPDATE campaigns SET status = 'sent'")))
+    for method, body in (("PUT", {"name": "Late"}), ("DELETE", None)):
+        answer = await client.request(method, f"{ALL}/{campaign_id}", json=body)
+        assert error_of(answer) == (409, "ERR_VALIDATION", "validation_error")
+        assert answer.json()["error"]["details"][0]["code"] == "invalid_state"
+
+
+@pytest.mark.parametrize("sort", CAMPAIGN.sorts)
+@pytest.mark.parametrize("sign", ["", "-"])
+async def test_a_walk_sees_every_campaign_once_while_more_are_made(
+    client: httpx2.AsyncClient, sort: str, sign: str
+) -> None:
+    first = {await made(client, name=name) for name in ("b", "a", "b", "c", "a")}
+    seen: list[str] = []
+    following: str | None = f"/nudgecampaign{ALL}?page[size]=2&sort={sign}{sort}"
+    while following is not None:
+        page = (await client.get(httpx2.URL(client.base_url).join(following))).json()
+        seen += [each["id"] for each in page["data"]]
+        following = page["links"]["next"]
+        if len(seen) <= 4:
+            await made(client, name="b")
+    assert len(seen) == len(set(seen))
+    assert first <= set(seen)
+    names = [(await attributes_of(client, campaign_id))["name"] for campaign_id in seen]
+    if sort == "name":
+        assert names == sorted(names, reverse=bool(sign))
+
+
+@SQLITE
+async def test_a_list_is_narrowed_and_counted(client: httpx2.AsyncClient, node: Running) -> None:
+    now = clock.now_ms()
+    for days in (3, 2, 1):
+        clock.set_source(lambda days=days: now - days * clock.DAY)  # type: ignore[misc]
+        await made(client, name=f"{days} days ago")
+    clock.set_source(None)
+    since = clock.to_iso(now - 2 * clock.DAY - clock.HOUR)
+    late = (await client.get(ALL, params={"filter[created_after]": since, "page[size]": 1})).json()
+    assert (late["meta"]["total"], late["meta"]["has_more"]) == (2, True)
+    assert late["data"][0]["attributes"]["name"] == "1 days ago"
+    assert "filter[created_after]=" in late["links"]["next"]
+    await node.database.write(
+        lambda tx: tx.execute(text("UPDATE campaigns SET status = 'paused' WHERE name = '1 days ago'"))
+    )
+    for word, count in (("draft", 2), ("sending", 1), ("sent", 0)):
+        found = (await client.get(ALL, params={"filter[status]": word})).json()
+        assert found["meta"]["total"] == len(found["data"]) == count
+        assert {each["attributes"]["status"] for each in found["data"]} <= {word}
+
+
+@SQLITE
+async def test_a_list_shows_contents_only_where_they_are_asked_for(client: httpx2.AsyncClient) -> None:
+    campaign_id = await made(client)
+    plain = (await client.get(ALL)).json()["data"][0]["attributes"]
+    assert "html_content" not in plain
+    assert "html_content" in await attributes_of(client, campaign_id)
+    asked = (await client.get(f"{ALL}?fields[campaign]=html_content")).json()["data"][0]["attributes"]
+    assert asked == {"html_content": PLAIN["html_content"]}
+
+
+@SQLITE
+async def test_what_may_be_included_may_be_asked_for(client: httpx2.AsyncClient) -> None:
+    campaign_id = await made(client)
+    for words in ("stats", "stats,recipients", "template", "templates"):
+        for path in (ALL, f"{ALL}/{campaign_id}"):
+            answer = await client.get(path, params={"include": words})
+            assert (answer.status_code, answer.json()["included"]) == (200, [])
+    assert error_of(await client.get(ALL, params={"include": "owner"}))[0] == 400
+
+
+async def test_test_copies_are_filled_and_delivered_once(client: httpx2.AsyncClient, node: Running) -> None:
+    campaign_id = await made(
+        client, from_email=f"deals@{DOMAIN}", from_name='The "<Store>"', reply_to="re@x.test"
+    )
+    body = {"recipients": ["ann@example.com", "bob@example.com"], "personalization": {"first_name": "Zoë"}}
+    path, key = f"{ALL}/{campaign_id}/test", {"Idempotency-Key": "one"}
+    first = await client.post(path, json=body, headers=key)
+    assert first.json()["data"] == {
+        "campaign_id": campaign_id, "recipients": body["recipients"], "sent": 2, "status": "sent",
+    }  # fmt: skip
+    assert "idempotent-replayed" not in first.headers
+    again = await client.post(path, json=body, headers=key)
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+    other = await client.post(path, json={**body, "personalization": {}}, headers=key)
+    assert error_of(other)[0] == 409
+    assert other.json()["error"]["details"][0]["code"] == "idempotency_key_reused"
+    elsewhere = await client.post(f"{ALL}/{await made(client)}/test", json=body, headers=key)
+    assert "idempotent-replayed" not in elsewhere.headers
+    mails = await captured(node, 4)
+    assert len(mails) == 4
+    assert {mail["subject"] for mail in mails} == {"Hello Zoë"}
+    assert (await attributes_of(client, campaign_id))["stats"]["recipients"] == 0
+
+
+@SQLITE
+async def test_copies_that_cannot_be_sent_say_why(client: httpx2.AsyncClient) -> None:
+    to_ann = {"recipients": ["ann@example.com"]}
+    for fields, field, code in (
+        ({"from_email": "me@unverified.test"}, "from_email", "invalid_value"),
+        ({"html_content": "{% for %}"}, "html_content", "invalid_value"),
+        ({"subject": "{{ x | nothing }}"}, "subject", "invalid_value"),
+    ):
+        refused = await client.post(f"{ALL}/{await made(client, **fields)}/test", json=to_ann)
+        assert error_of(refused) == (422, "ERR_VALIDATION", "validation_error"), refused.text
+        detail = refused.json()["error"]["details"][0]
+        assert (detail["field"], detail["code"]) == (field, code)
+
+
+@SQLITE
+async def test_a_key_that_only_writes_writes_and_reads_nothing(
+    client: httpx2.AsyncClient, node: Running
+) -> None:
+    key = {"name": "Writer", "scopes": ["campaigns:write"]}
+    secret = (await client.post("/v2/organization/api-keys", json=key)).json()["data"]["key"]
+    async with client_of(node, secret) as writer:
+        campaign_id = await made(writer)
+        path = f"{ALL}/{campaign_id}"
+        assert (await writer.put(path, json={"settings": {"track_opens": False}})).status_code == 200
+        assert (await writer.post(f"{path}/test", json={"recipients": ["a@example.com"]})).status_code == 200
+        for refused in (await writer.get(ALL), await writer.get(path)):
+            assert error_of(refused) == (403, "ERR_PERMISSION_DENIED", "authorization_error")
+            assert refused.json()["error"]["message"] == "The caller lacks the permission campaigns:read."
+        assert (await writer.delete(path)).status_code == 204
+
+
+def test_every_order_of_the_list_is_one_of_the_engines() -> None:
+    from postrider.surfaces.nudgecampaign.campaigns import ORDERS
+
+    assert set(ORDERS) == set(CAMPAIGN.sorts)
+    assert set(ORDERS.values()) <= set(SORTS)
