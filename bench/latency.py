@@ -1,11 +1,14 @@
 """Time to first attempt: a transactional mail beside another tenant's backlog of a million.
 
+Nine tenths of the backlog wait for a site at which nobody answers, and which rests; the others wait at the site
+that the mail measured goes to as well. Delivery is direct, so that the two are sites of their own.
 Measured from the request's first byte to the moment the mail is in the sink.
 """
 
 import time
 
 from tests.sink.client import Sink
+from tests.sink.dns import served
 
 from bench import load, mail, report
 from bench.load import RECIPIENT
@@ -14,6 +17,7 @@ from bench.report import Options, Sample, Verdict
 
 BACKLOG = 1_000_000
 BULK = 10_000
+RESTING_OF_TEN = 9
 PROBES = 200
 PAUSE_S = 0.05
 SINK_DELAY_MS = 20  # a far end that takes its time, so that the backlog stays
@@ -22,6 +26,7 @@ P50_MS, P99_MS = 250, 2_000
 WHAT = "time to first attempt beside a backlog"
 NAME = "Postrider HTTP"
 OTHER_DOMAIN = "other.test"
+RESTING = "@resting.test"
 
 
 def run(options: Options) -> list[Verdict]:
@@ -35,12 +40,19 @@ def run(options: Options) -> list[Verdict]:
 
 
 def measure(backlog: int) -> Sample:
-    with Sink(delay_ms=SINK_DELAY_MS) as sink:
-        server = Server(sink.port)
+    records = {
+        (RECIPIENT.removeprefix("@"), "A"): ["127.0.0.1"],
+        (RESTING.removeprefix("@"), "A"): ["127.0.0.9"],  # nobody listens there
+    }
+    with Sink(delay_ms=SINK_DELAY_MS) as sink, served(records) as dns_port:
+        server = Server(sink.port, settings=_direct(sink.port, dns_port))
         other = server.add_account("other@other.test", OTHER_DOMAIN)
         with server:
             sender = f"news@{OTHER_DOMAIN}"
-            requests = (mail.bulk(other, first, BULK, sender=sender) for first in range(0, backlog, BULK))
+            requests = (
+                mail.bulk(other, first, BULK, sender=sender, recipient=_recipient(first // BULK))
+                for first in range(0, backlog, BULK)
+            )
             load.http(server.http_port, requests, 1)
             sent_at: dict[str, int] = {}
             for number, request in enumerate(mail.sends(server.key, PROBES, prefix="probe")):
@@ -48,6 +60,20 @@ def measure(backlog: int) -> Sample:
                 load.http(server.http_port, iter([request]), 1)
                 time.sleep(PAUSE_S)
             return _waits(sink, sent_at)
+
+
+def _direct(port: int, dns_port: int) -> dict[str, str]:
+    return {
+        "POSTRIDER_DELIVERY": "direct",
+        "POSTRIDER_HOSTNAME": "mx.bench.test",
+        "POSTRIDER_DELIVERY_PORT": str(port),
+        "POSTRIDER_DELIVERY_ALLOW_PRIVATE": "true",
+        "POSTRIDER_DNS_SERVERS": f"127.0.0.1:{dns_port}",
+    }
+
+
+def _recipient(number: int) -> str:
+    return RESTING if number % 10 < RESTING_OF_TEN else RECIPIENT
 
 
 def _waits(sink: Sink, sent_at: dict[str, int]) -> Sample:

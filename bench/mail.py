@@ -34,7 +34,9 @@ def sends(key: str, count: int, *, sender: str = SENDER, prefix: str = "") -> It
         yield post(f"{API}/send", f"{before}{number}{after}".encode(), {"X-API-Key": key})
 
 
-def bulk(key: str, first: int, count: int, *, sender: str = SENDER) -> bytes:
+def bulk(
+    key: str, first: int, count: int, *, sender: str = SENDER, recipient: str = RECIPIENT
+) -> bytes:
     """One request that mails `count` recipients, numbered from `first`."""
     mail = {
         "from": sender,
@@ -42,7 +44,7 @@ def bulk(key: str, first: int, count: int, *, sender: str = SENDER) -> bytes:
         "html": html().replace("bright", "{{code}}", 1),
         "stream_type": "broadcast",
         "recipients": [
-            {"email": f"bulk{number}{RECIPIENT}", "vars": BULK_VARS} for number in range(first, first + count)
+            {"email": f"bulk{number}{recipient}", "vars": BULK_VARS} for number in range(first, first + count)
         ],
     }
     return post(f"{API}/bulk-send", json.dumps(mail).encode(), {"X-API-Key": key})

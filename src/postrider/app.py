@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Mount, Route
 
-from postrider.db import lease, migrate
+from postrider.db import lease, marks, migrate
 from postrider.db.database import Database, Tx, Unavailable
 from postrider.db.notices import Listener
 from postrider.engine import insight, journal, sending
@@ -71,6 +71,10 @@ class AlreadyRunning(Exception):
     """Another process serves this DATA_DIR."""
 
 
+class WrongMasterKey(Exception):
+    """Another master key has sealed what this store holds."""
+
+
 class Installation:
     """What every command needs: settings, store, seals. Made anew in an empty DATA_DIR."""
 
@@ -88,7 +92,14 @@ class Installation:
         )
 
     def migrate(self) -> None:
+        """Raises WrongMasterKey: with another key every secret in the store would be lost, unnoticed."""
         migrate.upgrade(self.db)
+        ours = self.sealer.fingerprint
+        if self.db.write_now(marks.remember, "master_key", ours) != ours:
+            raise WrongMasterKey(
+                f"{self.settings.data_dir / 'master.key'} is not the key of this store: all nodes share one, "
+                "so copy the file from the node that made it"
+            )
 
 
 class Node:

@@ -21,6 +21,8 @@ from postrider.settings import Settings
 FREE_MIN_BYTES = 1024**3
 FILES_MIN = 4_096
 CONNECT_TIMEOUT_S = 3.0
+SMTP_PORT = 25
+PROBE = ("gmail-smtp-in.l.google.com", SMTP_PORT)  # a mail host that is always there
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,23 @@ def relay(settings: Settings) -> Iterator[Finding]:
     yield Finding("fail" if failure else "ok", "relay", f"{where} {failure or 'greets us'}")
 
 
+def direct(settings: Settings) -> Iterator[Finding]:
+    """Whether receivers can be reached, and will find who we say we are."""
+    if settings.delivery is not Delivery.DIRECT:
+        return
+    address, says = asyncio.run(_address_of(settings))
+    if address is None:
+        yield Finding("fail", "hostname", f"{settings.hostname} has no address in the DNS: {says}")
+    elif not says:
+        yield Finding("warn", "hostname", f"{address} has no name in the DNS: receivers refuse its mail")
+    elif says != settings.hostname:
+        yield Finding("warn", "hostname", f"{address} is named {says}, not {settings.hostname}")
+    if settings.delivery_port == SMTP_PORT and not _is_listening(*PROBE):
+        yield Finding("fail", "port 25", f"{PROBE[0]} cannot be reached: many providers block port 25")
+    elif settings.delivery_port == SMTP_PORT:
+        yield Finding("ok", "port 25", f"{PROBE[0]} can be reached")
+
+
 def resolvers(settings: Settings) -> Iterator[Finding]:
     try:
         servers = settings.resolvers
@@ -143,6 +162,7 @@ LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     ports,
     names,
     relay,
+    direct,
     resolvers,
     files,
 )
@@ -154,6 +174,17 @@ async def _try_relay(relay: Relay, hostname: str) -> str | None:
         await opened.close()
         return None
     return f"does not take us: {opened.text}"
+
+
+async def _address_of(settings: Settings) -> tuple[str | None, str]:
+    """(address of HOSTNAME, the name that address has), or (None, why not)."""
+    resolver = Resolver(settings.resolvers)
+    found = await resolver.a(settings.hostname)
+    if not found.records:
+        return None, found.reason or found.outcome.value
+    address = found.records[0]
+    named = await resolver.ptr(address)
+    return address, named.records[0] if named.records else ""
 
 
 async def _look_up(servers: list[tuple[str, int]]) -> str | None:

@@ -10,7 +10,7 @@ import typer
 import uvloop
 
 from postrider import logs
-from postrider.app import ROLES, AlreadyRunning, Node
+from postrider.app import ROLES, AlreadyRunning, Node, WrongMasterKey
 from postrider.db.database import Unavailable
 from postrider.settings import Settings
 
@@ -26,7 +26,7 @@ def run_node(settings: Settings, roles: str, on_ready: Callable[[], None] = lamb
     logs.set_up(settings.log_format, settings.log_level)
     try:
         uvloop.run(_serve(settings, chosen, on_ready))
-    except (AlreadyRunning, Unavailable, OSError) as fault:
+    except (AlreadyRunning, WrongMasterKey, Unavailable, OSError) as fault:
         typer.echo(f"postrider: {fault}", err=True)
         raise typer.Exit(1) from None
 

@@ -15,6 +15,7 @@ CONTRACT = {
     operation["id"]: operation
     for operation in yaml.safe_load((Path(FOLDER) / "octeth.yaml").read_text())["operations"]
 }
+TIMEOUT_S = 30.0  # an RSA key is made beside other tests
 MAIL: dict[str, Any] = {
     "Subject": "Hello",
     "ContentType": "html",
@@ -72,7 +73,7 @@ def status_of(code: int) -> int:
 
 @asynccontextmanager
 async def client_of(running: Running, key: str = "") -> AsyncIterator[Client]:
-    async with httpx2.AsyncClient(base_url=f"{running.base_url}/octeth") as http:
+    async with httpx2.AsyncClient(base_url=f"{running.base_url}/octeth", timeout=TIMEOUT_S) as http:
         yield Client(http, key or running.account.keys["octeth"])
 
 

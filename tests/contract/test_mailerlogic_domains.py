@@ -219,6 +219,21 @@ async def test_what_one_view_does_to_a_domain_the_others_show(store_url: str, tm
             True,
             False,
         )
+        gateway = await gateway_view(node, "EmailGateway.VerifyDomain", domain.number)
+        assert (gateway["DomainName"], gateway["Status"]) == ("new.example.test", "Enabled")
+        changed = await gateway_view(node, "EmailGateway.UpdateDomain", domain.number, LinkTracking="0")
+        assert changed["LinkTracking"] == "0"
+        assert {record["name"] for record in records} < set(changed["VerificationMeta"]["DNSRecords"])
         await node.database.write(domains.update, node.principal, domain_id, open_tracking_enabled=False)
         listed = (await client.get("/customer/domains")).json()["domains"]
         assert [each["open_tracking_enabled"] for each in listed] == [None, False]
+        assert [each["click_tracking_enabled"] for each in listed] == [None, False]
+        assert [each["is_verified"] for each in listed] == [True, True]
+
+
+async def gateway_view(node: Running, command: str, number: int, **more: str) -> Json:
+    """The same domain, as the gateway's command answers it."""
+    body = {"APIKey": node.account.keys["octeth"], "Command": command, "DomainID": number, **more}
+    async with httpx2.AsyncClient(base_url=f"{node.base_url}/octeth") as http:
+        shown: Json = (await http.post("/api.php", json=body)).json()["Domain"]
+        return shown

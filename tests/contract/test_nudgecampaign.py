@@ -36,7 +36,7 @@ LATER_YEAR = "2999-01-01T00:00:00Z"
 
 @dataclass
 class World:
-    """What paths and bodies refer to: two keys beside the first, two campaigns, somebody who has signed in."""
+    """What paths and bodies refer to: two keys beside the first, two campaigns, a login."""
 
     client: httpx2.AsyncClient
     ids: dict[str, str] = field(default_factory=dict)

@@ -1,7 +1,10 @@
-"""Campaigns while they are written: what is kept, what a list shows, what changes, and the copies to try them."""
+"""Campaigns while they are written: kept, listed, changed, dropped, and sent in copies to try them."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from typing import Any
 
 import httpx2
@@ -12,7 +15,7 @@ from tests.factories import DOMAIN, Running
 
 from postrider.engine.sending.campaigns import SORTS
 from postrider.kit import clock
-from postrider.surfaces.nudgecampaign.campaigns import CAMPAIGN
+from postrider.surfaces.nudgecampaign.campaigns import CAMPAIGN, ORDERS
 
 # What differs by store is asked of both; the rest of the quicker one.
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -38,14 +41,16 @@ async def attributes_of(client: httpx2.AsyncClient, campaign_id: str) -> dict[st
     return found
 
 
-async def captured(node: Running, count: int) -> list[dict[str, Any]]:
-    """What has come into the inbox, as soon as it is so many."""
+async def captured(node: Running, count: int) -> list[EmailMessage]:
+    """The mails in the inbox, as soon as there are so many."""
     async with httpx2.AsyncClient(base_url=node.base_url) as browser, asyncio.timeout(10):
         while True:
-            mails = (await browser.get("/inbox/api/messages")).json()["messages"]
+            mails = (await browser.get("/inbox/api/mails")).json()["mails"]
             if len(mails) >= count:
-                return list(mails)
+                break
             await asyncio.sleep(0.05)
+        raw = [(await browser.get(f"/inbox/api/mails/{mail['id']}/raw")).content for mail in mails]
+    return [message_from_bytes(each, policy=default) for each in raw]
 
 
 async def test_a_draft_comes_back_as_it_was_written(client: httpx2.AsyncClient) -> None:
@@ -171,11 +176,12 @@ async def test_test_copies_are_filled_and_delivered_once(client: httpx2.AsyncCli
     campaign_id = await made(
         client, from_email=f"deals@{DOMAIN}", from_name='The "<Store>"', reply_to="re@x.test"
     )
-    body = {"recipients": ["ann@example.com", "bob@example.com"], "personalization": {"first_name": "Zoë"}}
+    recipients = ["ann@example.com", "bob@example.com"]
+    body = {"recipients": recipients, "personalization": {"first_name": "Zoë"}}
     path, key = f"{ALL}/{campaign_id}/test", {"Idempotency-Key": "one"}
     first = await client.post(path, json=body, headers=key)
     assert first.json()["data"] == {
-        "campaign_id": campaign_id, "recipients": body["recipients"], "sent": 2, "status": "sent",
+        "campaign_id": campaign_id, "recipients": recipients, "sent": 2, "status": "sent",
     }  # fmt: skip
     assert "idempotent-replayed" not in first.headers
     again = await client.post(path, json=body, headers=key)
@@ -187,7 +193,14 @@ async def test_test_copies_are_filled_and_delivered_once(client: httpx2.AsyncCli
     assert "idempotent-replayed" not in elsewhere.headers
     mails = await captured(node, 4)
     assert len(mails) == 4
-    assert {mail["subject"] for mail in mails} == {"Hello Zoë"}
+    assert {mail["Subject"] for mail in mails} == {"Hello Zoë"}
+    assert sorted(mail["To"] for mail in mails) == sorted(recipients * 2)
+    senders = [mail["From"].addresses[0] for mail in mails if mail["Reply-To"] == "re@x.test"]
+    assert {sender.display_name for sender in senders} == {'The "<Store>"'}
+    assert {sender.addr_spec for sender in senders} == {f"deals@{DOMAIN}"}
+    html = mails[0].get_body(("html",))
+    assert isinstance(html, EmailMessage)
+    assert "Dear Zoë" in html.get_content()
     assert (await attributes_of(client, campaign_id))["stats"]["recipients"] == 0
 
 
@@ -223,7 +236,5 @@ async def test_a_key_that_only_writes_writes_and_reads_nothing(
 
 
 def test_every_order_of_the_list_is_one_of_the_engines() -> None:
-    from postrider.surfaces.nudgecampaign.campaigns import ORDERS
-
     assert set(ORDERS) == set(CAMPAIGN.sorts)
     assert set(ORDERS.values()) <= set(SORTS)

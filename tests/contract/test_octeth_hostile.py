@@ -170,13 +170,13 @@ def _waiting(tx: Any, organization_id: int) -> int:
 
 @SQLITE
 async def test_every_body_of_every_type_is_answered_in_the_dialects_words(client: Client) -> None:
-    paths = ("/api.php", "/api/v1/email", "/api/v1/user.apikey", "/api/v1/user.apikey.delete")
+    paths = ("/api.php", "/api/v1/email", "/api/v1/user.apikey")
     for path, body, kind in itertools.product(paths, BODIES, TYPES):
         headers = {"Content-Type": kind} if kind else {}
         answer = await client.http.post(path, content=body, headers=headers)
         assert refused_in_words(answer), (path, body[:60], kind, answer.text)
-    for body, kind in itertools.product(BODIES, TYPES):
-        headers = {"Content-Type": kind} if kind else {}
+    for body, kind in itertools.product(BODIES, (JSON, FORM, MULTIPART)):
+        headers = {"Content-Type": kind}
         answer = await client.http.request("GET", "/api/v1/user.apikeys", content=body, headers=headers)
         assert refused_in_words(answer), (body[:60], kind, answer.text)
 

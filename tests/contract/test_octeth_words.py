@@ -66,8 +66,8 @@ def test_every_word_of_the_engine_is_translated_or_left_unsaid() -> None:
         vocabulary.MISSING_RECORD_STATUSES,
     ):
         assert set(table) == set(DomainStatus)
-    for table in (vocabulary.ACCOUNT_STATUSES, vocabulary.ACCOUNT_ERRORS):
-        assert set(table) == set(OrganizationStatus)
+    assert set(vocabulary.ACCOUNT_STATUSES) == set(OrganizationStatus)
+    assert set(vocabulary.ACCOUNT_ERRORS) == set(OrganizationStatus)
 
 
 def test_failures_of_the_server_have_the_dialects_body() -> None:

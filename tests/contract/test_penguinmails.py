@@ -71,7 +71,7 @@ MALFORMED: dict[str, list[tuple[dict[str, Any], str]]] = {
 }
 # Told by tests of their own, where they need a state.
 ELSEWHERE = {
-    "login": {401, 403, 429}, "refreshToken": {401, 429}, "logout": {429}, "sendEmail": {409, 413, 429},
+    "login": {401, 403, 429}, "refreshToken": {401, 429}, "logout": {429}, "sendEmail": {404, 409, 413, 429},
     "createApiKey": {403, 429}, "listApiKeys": {429}, "revokeApiKey": {429}, "getEmail": {429},
     "listEmails": {400, 429},
 }  # fmt: skip

@@ -3,8 +3,11 @@
 import asyncio
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from enum import Enum, auto
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -143,6 +146,28 @@ class DnsServer:
             pass
         finally:
             writer.close()
+
+
+@contextmanager
+def served(records: Records) -> Iterator[int]:
+    """For programs without an event loop: a server in a thread of its own; gives its port."""
+    started: Future[int] = Future()
+    loop = asyncio.new_event_loop()
+    ended = asyncio.Event()
+
+    async def serve() -> None:
+        async with DnsServer(records) as server:
+            started.set_result(server.address[1])
+            await ended.wait()
+
+    thread = Thread(target=loop.run_until_complete, args=(serve(),), name="dns")
+    thread.start()
+    try:
+        yield started.result()
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
 
 
 class _Udp(asyncio.DatagramProtocol):

@@ -98,6 +98,10 @@ class Resolver:
     async def aaaa(self, name: str, *, fresh: bool = False) -> Answer[str]:
         return await self._look_up(name, RdataType.AAAA, fresh=fresh)
 
+    async def ptr(self, address: str, *, fresh: bool = False) -> Answer[str]:
+        """The name of an IP address, in lower case without the last dot."""
+        return await self._look_up(ipaddress.ip_address(address).reverse_pointer, RdataType.PTR, fresh=fresh)
+
     async def _look_up(self, name: str, kind: RdataType, *, fresh: bool) -> Answer[Any]:
         key = (name.lower().rstrip("."), kind)
         cached = self._cache.get(key)
@@ -181,6 +185,7 @@ def _host(name: dns.name.Name) -> str:
 _READERS: dict[RdataType, Callable[[Any], Any]] = {
     RdataType.TXT: lambda record: b"".join(record.strings).decode("utf-8", "replace"),
     RdataType.CNAME: lambda record: _host(record.target),
+    RdataType.PTR: lambda record: _host(record.target),
     RdataType.MX: lambda record: Mx(record.preference, _host(record.exchange)),
     RdataType.A: lambda record: str(record.address),
     RdataType.AAAA: lambda record: str(record.address),

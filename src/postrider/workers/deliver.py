@@ -204,6 +204,7 @@ class Deliver:
                 task = asyncio.get_running_loop().create_task(self._carry(runner))
                 runner.couriers.add(task)
                 task.add_done_callback(runner.couriers.discard)
+                task.add_done_callback(self._ended)
             if len(jobs) < len(part):
                 await self._give_back([each for each in part if each.id not in self._in_hand])
 
@@ -212,18 +213,28 @@ class Deliver:
         courier = self._make_courier(runner.site.name)
         try:
             while (job := await self._next(runner)) is not None:
-                result = await attempt(job, courier, self._workshop)
-                runner.carried += 1
                 try:
-                    await self._surely(self._after(runner, result))
+                    await self._surely(self._try(runner, job, courier))
                 except Unavailable as lost:
                     _log.warning("store_unavailable", site=runner.site.name, reason=str(lost))
                 finally:
+                    self._in_hand.discard(job.claimed.id)
                     runner.held -= 1
                 if runner.held <= runner.site.max_connections:
                     self.loop.wake()
         finally:
             await courier.close()
+
+    def _ended(self, courier: asyncio.Task[None]) -> None:
+        """A courier that died of a fault is told; its message is given back, its place taken by another."""
+        if not courier.cancelled() and (fault := courier.exception()) is not None:
+            _log.error("courier_fault", exc_info=fault)
+            self.loop.wake()
+
+    async def _try(self, runner: Runner, job: Job, courier: Courier) -> None:
+        result = await attempt(job, courier, self._workshop)
+        runner.carried += 1
+        await self._after(runner, result)
 
     async def _next(self, runner: Runner) -> Job | None:
         try:

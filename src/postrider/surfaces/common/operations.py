@@ -76,7 +76,7 @@ def _nothing(response: Response, request: Request, caller: Caller | None) -> Non
 class Manner:
     """How one surface asks who is there and words its answers.
 
-    `finish` sees every answer, refusals and unknown paths too; its caller is None where nobody was recognised.
+    `finish` sees every answer, refusals and unknown paths too; its caller is None where nobody was known.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Manner:
     version: str  # of the API, as its documents number it
     authenticate: Callable[[Services, Request], Awaitable[Caller]]
     refuse: Callable[[EngineError | Refused, Request], Response]
-    fail: Callable[[int, Request], Response]  # 404, 405, 500, 503: no operation's refusal
+    fail: Callable[[int, Request], Response]  # 404, 405, 408, 500, 503: no operation's refusal
     finish: Callable[[Response, Request, Caller | None], None] = _nothing  # rate limits, request id
     security: dict[str, dict[str, str]] = field(default_factory=dict)  # OpenAPI's securitySchemes
 
@@ -162,6 +162,8 @@ def _endpoint(operation: Operation, services: Services, manner: Manner) -> Endpo
         except Unavailable:
             response = manner.fail(503, request)
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        except TimeoutError:
+            response = manner.fail(408, request)
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody
         except Exception:

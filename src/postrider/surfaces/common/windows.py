@@ -15,7 +15,7 @@ KEYS_MAX = 100_000  # counted at once; beyond that the window begins anew
 
 
 class Count(NamedTuple):
-    """What one window knows of a key: requests so far, this one included, and when it ends (epoch seconds)."""
+    """What one window knows of a key: requests, this one included, and when it ends (epoch seconds)."""
 
     used: int
     resets_at_s: int

@@ -5,8 +5,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from postrider.kit import json
 from postrider.surfaces.common.openapi import docs_routes
-from postrider.surfaces.common.operations import Manner, make_app
+from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
 from postrider.surfaces.nudgecampaign import (
     api_keys,
@@ -36,19 +37,19 @@ LISTS: dict[str, Resource[Any]] = {
     "listOrganizationUsers": organization.USER,
     "listCampaigns": campaigns.CAMPAIGN,
 }
-OPERATIONS = openapi.with_documents(
-    MANNER,
-    [
-        reads_json(operation)
-        for operation in (
+OPERATIONS: tuple[Operation, ...] = (
+    *map(
+        reads_json,
+        (
             *sessions.OPERATIONS,
             *campaigns.OPERATIONS,
             *organization.OPERATIONS,
             *api_keys.OPERATIONS,
-        )
-    ],
-    LISTS,
+        ),
+    ),
+    *openapi.operations(lambda: DOCUMENT),
 )
+DOCUMENT: dict[str, Any] = openapi.describe_v3_0(MANNER, OPERATIONS, LISTS)
 
 
 def make(services: Services) -> Starlette:
@@ -57,8 +58,17 @@ def make(services: Services) -> Starlette:
 
 
 def curl(base_url: str, key: str, domain: str) -> str:
-    """One line that shows the organization as it is pasted."""
-    return f"curl -sS {base_url}/nudgecampaign/v2/organization -H 'X-API-Key: {key}'"
+    """One line that makes a draft as it is pasted; its test copy takes another, with the draft's id."""
+    campaign = {
+        "name": "It works",
+        "subject": "It works",
+        "from_email": f"hello@{domain}",
+        "html_content": "<h1>It works</h1>",
+    }
+    return (
+        f"curl -sS {base_url}/nudgecampaign/v2/campaigns -H 'X-API-Key: {key}' "
+        f"-H 'Content-Type: application/json' -d '{json.dumps(campaign)}'"
+    )
 
 
 SURFACE = Surface(name="nudgecampaign", make=make, keys=KEYS, hosts=("nudgecampaign.localhost",), curl=curl)

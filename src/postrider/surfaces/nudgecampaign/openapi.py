@@ -3,7 +3,7 @@
 Schemas are written in the words of 3.1; what 3.0 says otherwise is translated, for generators of clients.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -20,33 +20,31 @@ OPENAPI = "3.0.0"
 YAML_TYPE = "application/yaml"
 
 
-def with_documents(
-    manner: Manner, operations: Sequence[Operation], lists: Mapping[str, Resource[Any]]
-) -> tuple[Operation, ...]:
-    """The operations and the two that describe them all; `lists` has what each list, by operation, is of."""
+def operations(document: Callable[[], dict[str, Any]]) -> tuple[Operation, ...]:
+    """The two that hand the document out; it describes them too, so it is asked for when they are called."""
+
+    def served(request: Request) -> dict[str, Any]:
+        return {**document(), "servers": [{"url": request.scope.get("root_path", "") + BASE}]}
 
     async def as_json(visit: Visit) -> Response:
-        return answer(_served(visit.request))
+        return answer(served(visit.request))
 
     async def as_yaml(visit: Visit) -> Response:
-        return Response(yaml.dump_bytes(_served(visit.request)), media_type=YAML_TYPE)
+        return Response(yaml.dump_bytes(served(visit.request)), media_type=YAML_TYPE)
 
-    def _served(request: Request) -> dict[str, Any]:
-        return {**document, "servers": [{"url": request.scope.get("root_path", "") + BASE}]}
-
-    whole = (
-        *operations,
+    return (
         Operation("getOpenapiJson", "GET", (f"{BASE}/openapi.json",), "This document", None, as_json),
         Operation("getOpenapiYaml", "GET", (f"{BASE}/openapi.yaml",), "This document as YAML", None, as_yaml),
     )
-    document = describe_v3_0(manner, whole, lists)
-    return whole
 
 
 def describe_v3_0(
     manner: Manner, operations: Sequence[Operation], lists: Mapping[str, Resource[Any]]
 ) -> dict[str, Any]:
-    """The document without its server: paths are relative to that, so without the version."""
+    """The document without its server: paths are relative to that, so without the version.
+
+    `lists` has what each list, by its operation's id, is a list of.
+    """
     described = _translated(describe(manner, operations))
     by_id = {operation.id: operation for operation in operations}
     for item in described["paths"].values():

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from postrider.engine import messages
-from postrider.engine.content.render import Escape, compile
+from postrider.engine.content import render
 from postrider.engine.errors import NotFound, TemplateFault
 from postrider.engine.messages import Status
 from postrider.engine.sending import Submission, prepare
@@ -150,7 +150,7 @@ def _subject(row: Any) -> str:
     if row.vars is None or _LOGIC.search(subject) or not (row.headers or {}).get("merge"):
         return subject
     try:
-        filled = compile(subject, Escape.NONE, field="subject").render(row.vars)
+        filled = render.compile(subject, render.Escape.NONE, field="subject").render(row.vars)
     except TemplateFault:
         return subject
     return _BREAKS.sub(" ", filled[:SUBJECT_MAX_CHARS])

@@ -13,6 +13,7 @@ from postrider.kit.ids import RowId, new_id, to_uuid
 from postrider.surfaces.common.services import Services, Unavailable
 from postrider.surfaces.smtp.backend import Envelope, Refusal, Reply
 from postrider.surfaces.smtp.errors import reply_to
+from postrider.surfaces.smtp.pace import Pace
 
 STREAMS = {stream.name.lower(): stream for stream in Stream}
 UNAVAILABLE = Reply(451, "4.3.0", "the store is not available, try again later")
@@ -29,6 +30,7 @@ class Door:
         self._trusted: list[tuple[Network, str]] = [
             (ipaddress.ip_network(network), username) for network, username in trusted
         ]
+        self._pace = Pace()
         self._known: dict[str, tuple[float, Caller | None]] = {}
 
     async def authenticate(
@@ -60,6 +62,7 @@ class Door:
     async def submit(self, session: Caller, envelope: Envelope) -> Reply:
         """250 when it is on disk; a refusal in the words of `errors.REPLIES`."""
         try:
+            self._pace.take(session.credential)
             group_id = new_id()
             adopted = content.adopt(
                 self._received(envelope, group_id) + envelope.body, group_id=group_id, date_ms=clock.now_ms()

@@ -30,6 +30,7 @@ _REPLIES = (
 )
 _LOOSE_ENHANCED = re.compile(r"(?<![\d.\w-])#?([45]\.[0-7]\.\d{1,3})(?![\d.]*\d)")
 _TYPE = re.compile(r"^\s*(?:smtp|x-[\w-]+|dns|unknown|local|\w{1,20}(?=; ?[245]\d\d))\s*;\s*", re.IGNORECASE)
+_AFTER = re.compile(r"\s(?:Giving up on \S+|I.m not going to try again\b).*", re.DOTALL)  # qmail's own words
 _ASIDE = re.compile(r"\s*\(in reply to [^()]{1,60}\)\s*$|\s*\[RCPT_TO\]\s*$", re.IGNORECASE)
 _STAGES = tuple(
     (re.compile(pattern, re.IGNORECASE), stage)
@@ -86,14 +87,14 @@ def diagnose(diagnostic: str, status: str | None = None, *, beside: str = "") ->
     said = take_apart(text, _stage(text) or _stage(beside[:DIAGNOSTIC_MAX_CHARS]) or Stage.END)
     enhanced = said.enhanced or status
     is_bare = said.code is None and (enhanced is None or enhanced.endswith(".0.0"))
-    found = (_phrase(said.text) if is_bare else None) or _classified(said, enhanced)
+    found = _phrase(said.text, bare=is_bare) or _classified(said, enhanced)
     return Diagnosis(said.code, enhanced, text, found.rule, found.category, _class_of(found))
 
 
 def says_nothing(diagnostic: str) -> bool:
     """Whether a diagnostic is a type without words: `smtp;`, or `x-unix; 77`, which is an exit status."""
     told = _TYPE.sub("", f"{diagnostic} ").strip()
-    return not told or (told.isdecimal() and len(told) != 3)
+    return not told or (told.isdecimal() and not 400 <= int(told[:4]) < 600)
 
 
 def take_apart(text: str, stage: Stage = Stage.END) -> Said:
@@ -102,7 +103,7 @@ def take_apart(text: str, stage: Stage = Stage.END) -> Said:
     for pattern in _REPLIES:
         for found in pattern.finditer(told):
             if found[1] >= "400":
-                return _reply(found[1], told[found.end() :], stage)
+                return _reply(found[1], _AFTER.sub("", told[found.end() :]), stage)
     loose = _LOOSE_ENHANCED.search(told)
     return Said(None, loose[1] if loose else None, told, stage)
 
@@ -125,8 +126,8 @@ def _reply(code: str, rest: str, stage: Stage) -> Said:
     return Said(reply.code, enhanced, reply.text.strip(" '\""), stage)
 
 
-def _phrase(text: str) -> Classified | None:
-    phrase = phrase_for(text)
+def _phrase(text: str, *, bare: bool) -> Classified | None:
+    phrase = phrase_for(text, bare=bare)
     if phrase is None:
         return None
     return Classified(Verdict.BOUNCED, phrase.bounce_class, phrase.id, phrase.category)

@@ -5,7 +5,7 @@ It judges no mail that a person may have written: whoever calls has seen that a 
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from itertools import islice
 
@@ -14,7 +14,7 @@ from flufl.bounce import all_failures
 from postrider.engine.delivery.feedback.diagnose import DIAGNOSTIC_MAX_CHARS, take_apart
 from postrider.engine.delivery.feedback.model import Action
 from postrider.engine.delivery.feedback.parts import ORIGINAL_KINDS, TEXT_MAX_CHARS, Part, read_words
-from postrider.engine.delivery.feedback.tables import ADDRESS, Shape, bounces, named, phrase_for
+from postrider.engine.delivery.feedback.tables import ADDRESS, GENERIC, Shape, bounces, named, phrase_for
 
 LEAVES_MAX = 6  # that are read of a report's texts
 PARAGRAPHS_MAX = 100
@@ -34,10 +34,11 @@ logging.getLogger("flufl.bounce").setLevel(logging.WARNING)  # it tells of every
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A failure or delay that a text tells of; `said` is the part of it that says why."""
+    """A failure or delay that a text tells of; `said` is the part that says why, `around` where it stands."""
 
     recipient: str | None
     said: str
+    around: str
     action: Action
 
 
@@ -55,21 +56,24 @@ def own_words(mail: Part) -> str:
 
 
 def find(mail: Part, words: str) -> Finding | None:
-    """What a mail system's `words` tell, or None where they tell of no failure."""
-    shaped = (_by_shape(shape, words) for shape in bounces().shapes)
-    found = next((finding for finding in shaped if finding is not None), None)
+    """What a mail system's `words` tell, or None where they tell of no failure.
+
+    A layout that is known says the most, then flufl.bounce, which names addresses and no reasons.
+    """
+    shaped = ((shape, _by_shape(shape, words)) for shape in bounces().shapes)
+    shape, found = next(((shape, found) for shape, found in shaped if found is not None), (None, None))
     temporary, permanent = _detected(mail, words)
     addresses = permanent or temporary
     if found is None:
         said = telling(words)
         if not addresses and not _tells(said):
             return None
-        found = Finding(None, said, Action.FAILED)
-    is_delayed = found.action is Action.DELAYED or bool(temporary and not permanent)
-    if is_delayed or (not permanent and _speaks_of_delay(mail, words)):
-        found = Finding(found.recipient, found.said, Action.DELAYED)
+        found = Finding(None, said, said, Action.FAILED)
+    is_known = shape is not None and shape.id != GENERIC
+    if not permanent and ((temporary and not is_known) or _speaks_of_delay(mail, words)):
+        found = replace(found, action=Action.DELAYED)
     if found.recipient is None:
-        return Finding(addresses[0] if addresses else _only_address(words), found.said, found.action)
+        found = replace(found, recipient=addresses[0] if addresses else _only_address(words))
     return found
 
 
@@ -105,6 +109,7 @@ def _by_shape(shape: Shape, words: str) -> Finding | None:
     rest = words[opened.end() :]
     if shape.closes is not None and (closed := shape.closes.search(rest)):
         rest = rest[: closed.start()]
+    around = telling(rest)
     recipient = named(opened, "recipient")
     if recipient is None and (found := shape.recipient.search(rest)):
         recipient = named(found, "recipient")
@@ -112,7 +117,8 @@ def _by_shape(shape: Shape, words: str) -> Finding | None:
     said = named(opened, "said") or rest
     if shape.said is not None and (told := shape.said.search(rest)):
         said = named(told, "said") or rest
-    return Finding(recipient, telling(said), shape.action)
+    said = telling(said)
+    return Finding(recipient, said if _tells(said) or not _tells(around) else around, around, shape.action)
 
 
 def _speaks_of_delay(mail: Part, words: str) -> bool:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from postrider.engine.delivery.classify import BounceClass
+from postrider.engine.delivery.classify import BounceClass, Category
 from postrider.engine.delivery.feedback import freeform
 from postrider.engine.delivery.feedback.arf import read_complaint
 from postrider.engine.delivery.feedback.autoreply import (
@@ -12,7 +13,7 @@ from postrider.engine.delivery.feedback.autoreply import (
     is_automatic,
     is_receipt,
 )
-from postrider.engine.delivery.feedback.diagnose import Diagnosis, diagnose, says_nothing
+from postrider.engine.delivery.feedback.diagnose import UNEXPLAINED, Diagnosis, diagnose, says_nothing
 from postrider.engine.delivery.feedback.dsn import Recipient, Status, find_loose_status, find_status
 from postrider.engine.delivery.feedback.model import (
     Action,
@@ -37,6 +38,8 @@ from postrider.engine.delivery.feedback.tokens import (
     returned_mail,
 )
 from postrider.kit.seal import Sealer
+
+REFUSED_BY_A_MAILBOX = "refused-by-a-mailbox"  # for reasons that are its owner's
 
 _ANGLED = re.compile(r"<([^<>]*)>")
 _REPLY = re.compile(r"\s*(?:re|aw|sv|antw|odp|vs|tr|fwd?|wg|rv)\s*:", re.IGNORECASE)
@@ -75,7 +78,12 @@ def _rejected_receipt(mail: Part, token: str | None) -> Report | None:
     words = freeform.own_words(mail)
     if bounces().refused.search(words) is None:
         return AutoReply(AutoReplyKind.RECEIPT)
-    return _from_words(mail, token, words)
+    report = _from_words(mail, token, words)
+    if isinstance(report, Bounce) and report.rule == UNEXPLAINED:
+        return replace(
+            report, bounce_class=BounceClass.BLOCK, category=Category.POLICY, rule=REFUSED_BY_A_MAILBOX
+        )
+    return report
 
 
 def _opt_out(mail: Part, door: Door, addressed: str, sealer: Sealer | None) -> Report | None:
@@ -124,7 +132,7 @@ def _from_words(mail: Part, token: str | None, words: str) -> Report | None:
     found = freeform.find(mail, words)
     if found is None:
         return None
-    diagnosis = diagnose(found.said)
+    diagnosis = diagnose(found.said, beside=found.around)
     recipient = Recipient(None, found.recipient, found.action, None, found.said, None)
     message_id = message_id_of(returned_mail(mail))
     return _undelivered(token, recipient, diagnosis, diagnosis.bounce_class, None, message_id)

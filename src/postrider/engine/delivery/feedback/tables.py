@@ -11,7 +11,9 @@ from typing import Any
 from postrider.engine.delivery.classify import BounceClass, Category
 from postrider.engine.delivery.feedback.model import Action, AutoReplyKind
 
-ADDRESS = r"<?(?P<recipient>[^\s<>\"'(),;:\[\]@]{1,64}@[^\s<>\"'(),;:\[\]@]{1,254}[^\s<>\"'(),;:\[\]@.])>?"
+_ATOM = r"\s<>\"'(),;:\[\]@：，。；（）「」"
+ADDRESS = rf"<?(?P<recipient>[^{_ATOM}]{{1,64}}@[^{_ATOM}]{{1,254}}[^{_ATOM}.])>?"
+GENERIC = "generic"  # the shape that stands last and fits most failures
 _FLAGS = re.IGNORECASE | re.MULTILINE
 _PIECE = re.compile(r"\\.|\[(?:\\.|[^\]\\])+\]| (?![*+?{])", re.DOTALL)
 
@@ -36,6 +38,7 @@ class Shape:
 class Phrase:
     id: str
     text: re.Pattern[str]
+    is_before_codes: bool
     bounce_class: BounceClass
     category: Category
 
@@ -65,9 +68,10 @@ def named(match: re.Match[str], name: str) -> str | None:
     return next((value for value in found if value is not None), None)
 
 
-def phrase_for(text: str) -> Phrase | None:
-    """The first phrase that stands in the text."""
-    return next((phrase for phrase in bounces().phrases if phrase.text.search(text)), None)
+def phrase_for(text: str, *, bare: bool = True) -> Phrase | None:
+    """The first phrase that stands in the text; few count where it is not bare, but has a code beside it."""
+    phrases = (phrase for phrase in bounces().phrases if bare or phrase.is_before_codes)
+    return next((phrase for phrase in phrases if phrase.text.search(text)), None)
 
 
 @lru_cache(maxsize=1)
@@ -85,6 +89,8 @@ def read_bounces(source: str) -> Bounces:
     document = _document(source, {"shape", "phrase", "returned", "refused", "delayed", "failed"})
     shapes = tuple(_shape(entry) for entry in document["shape"])
     phrases = tuple(_phrase(entry) for entry in document["phrase"])
+    if shapes[-1].id != GENERIC:
+        raise InvalidTables(f"the last shape must be {GENERIC}")
     ids = [*(shape.id for shape in shapes), *(phrase.id for phrase in phrases)]
     if len(set(ids)) != len(ids):
         raise InvalidTables("two entries have one id")
@@ -138,9 +144,15 @@ def _shape(entry: Mapping[str, str]) -> Shape:
 
 
 def _phrase(entry: Mapping[str, str]) -> Phrase:
-    _check(entry, {"id", "text", "class", "category"}, set())
+    _check(entry, {"id", "text", "class", "category"}, {"before"})
+    if entry.get("before", "codes") != "codes":
+        raise InvalidTables(f"{entry['id']}: before can only be codes")
     return Phrase(
-        entry["id"], _pattern(entry["text"]), BounceClass(entry["class"]), Category(entry["category"])
+        id=entry["id"],
+        text=_pattern(entry["text"]),
+        is_before_codes="before" in entry,
+        bounce_class=BounceClass(entry["class"]),
+        category=Category(entry["category"]),
     )
 
 
