@@ -1,7 +1,7 @@
 """Time to first attempt: a transactional mail beside another tenant's backlog of a million.
 
-Nine tenths of the backlog wait for a site at which nobody answers, and which rests; the others wait at the site
-that the mail measured goes to as well. Delivery is direct, so that the two are sites of their own.
+Nine tenths of the backlog wait for a site at which nobody answers, and which rests; the others wait at the
+site that the mail measured goes to as well. Delivery is direct, so that the two are sites of their own.
 Measured from the request's first byte to the moment the mail is in the sink.
 """
 
@@ -14,6 +14,7 @@ from bench import load, mail, report
 from bench.load import RECIPIENT
 from bench.postrider_server import Server
 from bench.report import Options, Sample, Verdict
+from postrider.kit.address import domain_of
 
 BACKLOG = 1_000_000
 BULK = 10_000
@@ -26,7 +27,7 @@ P50_MS, P99_MS = 250, 2_000
 WHAT = "time to first attempt beside a backlog"
 NAME = "Postrider HTTP"
 OTHER_DOMAIN = "other.test"
-RESTING = "@resting.test"
+RESTING = "user@resting.test"
 
 
 def run(options: Options) -> list[Verdict]:
@@ -41,8 +42,8 @@ def run(options: Options) -> list[Verdict]:
 
 def measure(backlog: int) -> Sample:
     records = {
-        (RECIPIENT.removeprefix("@"), "A"): ["127.0.0.1"],
-        (RESTING.removeprefix("@"), "A"): ["127.0.0.9"],  # nobody listens there
+        (domain_of(RECIPIENT), "A"): ["127.0.0.1"],
+        (domain_of(RESTING), "A"): ["127.0.0.9"],  # nobody listens there
     }
     with Sink(delay_ms=SINK_DELAY_MS) as sink, served(records) as dns_port:
         server = Server(sink.port, settings=_direct(sink.port, dns_port))

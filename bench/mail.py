@@ -34,9 +34,7 @@ def sends(key: str, count: int, *, sender: str = SENDER, prefix: str = "") -> It
         yield post(f"{API}/send", f"{before}{number}{after}".encode(), {"X-API-Key": key})
 
 
-def bulk(
-    key: str, first: int, count: int, *, sender: str = SENDER, recipient: str = RECIPIENT
-) -> bytes:
+def bulk(key: str, first: int, count: int, *, sender: str = SENDER, recipient: str = RECIPIENT) -> bytes:
     """One request that mails `count` recipients, numbered from `first`."""
     mail = {
         "from": sender,

@@ -47,6 +47,7 @@ from postrider.workers.deliver import Deliver
 from postrider.workers.follow import Follow
 from postrider.workers.jobs import Jobs
 from postrider.workers.loop import Loop
+from postrider.workers.recheck import Recheck
 from postrider.workers.retention import Retention
 from postrider.workers.timers import Timers, release
 
@@ -146,6 +147,7 @@ class Node:
         )
         self.timers = Timers(self.db, self.worker, self.keyring, self.lost.set)
         self.retention = Retention(self.db, body_kept_ms=self.settings.body_retention_days * clock.DAY)
+        self.recheck = Recheck(self.db, self.resolver, self.settings.hostname)
         self._run(self.timers.loop)
         if not self.db.is_sqlite:
             self._listener = Listener(self.db, self._wake)
@@ -154,6 +156,7 @@ class Node:
             ("jobs", self.jobs.loop),
             ("deliver", self.deliver.loop),
             ("timers", self.retention.loop),
+            ("timers", self.recheck.loop),
         ):
             if role in self.roles:
                 self._run(loop)

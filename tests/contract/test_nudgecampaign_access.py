@@ -234,6 +234,8 @@ async def test_write_is_not_read_and_read_is_not_write(node: Running) -> None:
     async with client_of(node, await made_key(node, scopes=["organization:write"])) as writer:
         assert error_of(await writer.get(KEYS)) == DENIED
         assert error_of(await writer.get("/v2/organization")) == DENIED
+        own = {"name": "Another writer", "scopes": ["organization:write"]}
+        assert (await writer.post(KEYS, json=own)).status_code == 201
     async with client_of(node, await made_key(node, scopes=["campaigns:read"])) as other:
         refused = await other.get("/v2/organization/users")
         assert refused.json()["error"]["message"] == "The caller lacks the permission organization:read."

@@ -79,8 +79,17 @@ async def test_a_role_that_may_only_look_changes_nothing(client: Client, node: R
     await node.database.write(lambda tx: tx.execute(text("UPDATE memberships SET role = 'viewer'")))
     shown = await client.done("GetDomain", SessionID=session, APIKey=None, DomainID=1)
     assert shown["Domain"]["DomainName"] == DOMAIN
-    for name, parameters in (("AddDomain", {"DomainName": "a.test"}), ("ClearDomainQueue", {"DomainID": 1})):
-        assert await client.code(name, SessionID=session, APIKey=None, **parameters) == 403
+    number = {"DomainID": 1, "smtpid": 1, "ApiKeyId": 1, "DomainName": "a.test", "Description": "Key"}
+    changing = (
+        *("AddDomain", "UpdateDomain", "VerifyDomain", "DeleteDomain", "ClearDomainQueue", "AddAPI"),
+        *("DeleteAPI", "AddSMTP", "ResetSMTPPassword", "DeleteSMTP"),
+    )
+    for name in changing:
+        assert await client.code(name, SessionID=session, APIKey=None, **number) == 403, name
+    body = {"SessionID": session, "Note": "Key", "apikeyid": 1}
+    for path in ("/api/v1/user.apikey", "/api/v1/user.apikey.delete"):
+        answer = await client.http.post(path, json=body)
+        assert (answer.status_code, answer.json()["Errors"][0]["Code"]) == (403, 403), path
 
 
 @SQLITE

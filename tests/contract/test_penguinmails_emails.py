@@ -298,3 +298,12 @@ async def test_a_test_keys_mail_stays_in_the_sandbox(node: Running, client: http
         assert (await settled(tester, sent["message_id"]))["status"] == "delivered"
         assert len(await captured(node, 1, organization_id=node.account.sandbox_id)) == 1
     assert refused(await client.get(f"{LIST}/{sent['message_id']}")) == (404, "RESOURCE_NOT_FOUND")
+
+
+@SQLITE
+async def test_a_test_key_needs_no_sender_and_mails_as_the_live_domain(node: Running) -> None:
+    async with client_of(node, node.account.keys["penguinmails_test"]) as client:
+        mail = {name: value for name, value in MAIL.items() if name != "from"}
+        assert (await client.post(SEND, json=mail)).status_code == 200
+        (kept,) = await captured(node, 1, organization_id=node.account.sandbox_id)
+    assert kept["From"] == f"noreply@{DOMAIN}"

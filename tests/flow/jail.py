@@ -42,6 +42,7 @@ class Jail:
         self.host, self.port = host, port
 
     def __enter__(self) -> Self:
+        assert not missing(), f"lacks {missing()}: neither installed nor in {UNPACKED}"
         self.root = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-"))
         self.root.chmod(0o755)
         for binary in self.BINARIES:
@@ -63,7 +64,7 @@ class Jail:
         self._process.wait(TIMEOUT_S)
         if error is not None:
             print(self.log())
-        shutil.rmtree(self.root, ignore_errors=True)  # its children may be writing their last words
+        wait_until(self._is_gone, f"the end of {self.root}", timeout_s=TIMEOUT_S)
 
     def configure(self) -> None:
         """Write its settings."""
@@ -80,7 +81,7 @@ class Jail:
 
     def _put(self, binary: str) -> None:
         found = _find(binary)
-        assert found is not None, f"{binary} is neither installed nor in {UNPACKED}"
+        assert found is not None, binary
         listing = subprocess.run(
             ["ldd", found], env={"LD_LIBRARY_PATH": _libraries()}, capture_output=True, text=True, check=True
         )
@@ -116,6 +117,11 @@ class Jail:
             if mode == 0o700:
                 os.chown(folder, owner, owner)
 
+    def _is_gone(self) -> bool:
+        """Its children may still be writing, so once is not always enough."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        return not self.root.exists()
+
     def _listens(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError(f"{self.COMMAND[0]} ended: {self.log()}")
@@ -124,7 +130,7 @@ class Jail:
 
 
 class Exim(Jail):
-    """Takes mail to every local part but `nobody` and, for now, `later`; makes its own certificate for TLS."""
+    """Takes mail to every local part but `nobody` and, for now, `later`; makes a certificate for its TLS."""
 
     BINARIES = ("/usr/sbin/exim4",)
     COMMAND = ("/usr/sbin/exim4", "-bdf")

@@ -16,7 +16,7 @@ def new_id() -> RowId:
 
 
 def id_floor(at_ms: int) -> RowId:
-    """Below every id made at `at_ms` or later, above all made before: a UUIDv7 begins with its milliseconds."""
+    """Below every id made at `at_ms` or later, above those made before: a UUIDv7 begins with its time."""
     return max(0, at_ms).to_bytes(6, "big") + bytes(ID_BYTES - 6)
 
 
@@ -32,6 +32,22 @@ def from_uuid(text: str) -> RowId | None:
         return uuid.UUID(text).bytes
     except ValueError:
         return None
+
+
+def to_base32(row_id: RowId) -> str:
+    """26 characters a-z2-7."""
+    return base64.b32encode(row_id).decode().rstrip("=").lower()
+
+
+def from_base32(text: str) -> RowId | None:
+    """The id that to_base32 wrote so, or None: there is one spelling for each id."""
+    if not text.isascii():
+        return None
+    try:
+        row_id = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    except ValueError:
+        return None
+    return row_id if len(row_id) == ID_BYTES and to_base32(row_id) == text else None
 
 
 def random_text(length: int) -> str:

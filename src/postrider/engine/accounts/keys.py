@@ -64,7 +64,7 @@ def create_key(
         created_at=now,
         updated_at=now,
     )
-    return get_key(tx, principal, label, key_id)
+    return _checked(store.credential(tx, principal.organization_id, key_id), label)
 
 
 def list_keys(

@@ -55,7 +55,8 @@ async def _attempt(job: Job, courier: Courier, workshop: Workshop, now: int) -> 
             if isinstance(mail, Outcome):
                 return mail
             data = await sign(mail, job.keys, workshop, now)
-            return await courier.deliver(job, f"b+{token}@{workshop.hostname}", mail, data)
+            return_path = f"b+{token}@{job.return_path or workshop.hostname}"
+            return await courier.deliver(job, return_path, mail, data)
     except EngineError as fault:  # a template that fails on this recipient's variables
         return Outcome(Verdict.FAILED, courier.via, reply=fault.sentence)
     except TimeoutError:
@@ -81,7 +82,14 @@ def has_body(job: Job, now: int) -> Outcome | None:
     return Outcome(Verdict.FAILED, Via.DIRECT, reply="the body has expired")
 
 
-CHECKS: tuple[Check, ...] = (is_active, is_free, has_body)
+def has_domain(job: Job, now: int) -> Outcome | None:
+    """A sending domain that was removed has no key any more: its mail would go out unsigned."""
+    if job.keys or job.claimed.domain_id is None:
+        return None
+    return Outcome(Verdict.FAILED, Via.DIRECT, reply="the sending domain was removed")
+
+
+CHECKS: tuple[Check, ...] = (is_active, is_free, has_body, has_domain)
 
 
 def token_of(job: Job, sealer: Sealer) -> str:

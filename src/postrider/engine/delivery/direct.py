@@ -184,7 +184,7 @@ class DirectCourier(ConnectedCourier):
     def _addresses(self) -> list[tuple[Host, str]]:
         """Every address of every host in turn, those at which nobody answered a moment ago last."""
         pairs = [(host, address) for host in self._hosts for address in host.addresses]
-        return sorted(pairs, key=lambda pair: self._direct.dead.get(pair[1]) is True)
+        return sorted(pairs, key=lambda pair: self._is_dead(pair[1]))
 
     async def _open_at(self, host: str, address: str) -> bool:
         """Connect to one address; a failure is kept where it says more than what was kept."""
@@ -218,8 +218,14 @@ class DirectCourier(ConnectedCourier):
 
     @property
     def _hosts_left(self) -> int:
+        """Hosts worth a try that this attempt did not meet."""
         hosts = self._route.hosts if self._route is not None else ()
-        return sum(host.name not in self._tried for host in hosts)
+        return sum(
+            host.name not in self._tried and not all(map(self._is_dead, host.addresses)) for host in hosts
+        )
+
+    def _is_dead(self, address: str) -> bool:
+        return self._direct.dead.get(address) is True
 
     def _in_vain(self) -> Outcome:
         """No host took us, which is the site's trouble, unless others there are known to answer."""

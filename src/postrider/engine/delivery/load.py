@@ -83,13 +83,15 @@ class Library:
         found, prepared = self._contents[claimed.content_id]
         self._contents.move_to_end(claimed.content_id)
         organization = loaded.organizations.get(claimed.organization_id)
+        signing = loaded.keys.get(claimed.domain_id or b"", ())
         return Job(
             claimed=claimed,
             content=found,
             prepared=prepared,
-            keys=tuple(self._key(key) for key in loaded.keys.get(claimed.domain_id or b"", ())),
+            keys=tuple(self._key(key) for key in signing),
             domain=domain_of(found.from_address),
             is_active=organization is not None and organization.status is OrganizationStatus.ACTIVE,
+            return_path=signing[0].return_path if signing else None,
             suppressed=_suppressed(claimed, organization, loaded),
         )
 

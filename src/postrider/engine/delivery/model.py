@@ -37,6 +37,7 @@ class Job:
     keys: tuple[Key, ...]
     domain: str  # the sending domain, for Message-ID
     is_active: bool  # the organization may send
+    return_path: str | None = None  # the host that bounces go to; None: the installation's
     suppressed: str | None = None  # why its recipient may not be mailed any more
 
 

@@ -107,6 +107,7 @@ class SigningKey(NamedTuple):
     sealed: bytes
     key_id: RowId
     domain: str
+    return_path: str | None = None  # the domain's own host for bounces, where the DNS points it to us
 
 
 @dataclass(frozen=True, slots=True)

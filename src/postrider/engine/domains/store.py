@@ -18,6 +18,7 @@ from postrider.engine.domains.model import (
     NewKey,
     SigningKey,
 )
+from postrider.engine.domains.rules import return_path_name
 from postrider.engine.domains.tables import dkim_keys, domains
 from postrider.kit.ids import RowId
 
@@ -50,7 +51,8 @@ _claim_due = Statement(
         RETURNING {", ".join(column.name for column in _DOMAIN)}"""  # noqa: S608
 )
 _signing_keys = Batch(
-    "SELECT k.domain_id, k.selector, k.algorithm, k.private_key, k.id, d.name FROM v "  # noqa: S608
+    "SELECT k.domain_id, k.selector, k.algorithm, k.private_key, k.id, d.name, "  # noqa: S608
+    "d.return_path_ok, d.return_path_label FROM v "
     "JOIN dkim_keys k ON k.organization_id = v.organization_id AND k.domain_id = v.domain_id "
     "JOIN domains d ON d.organization_id = v.organization_id AND d.id = v.domain_id "
     f"WHERE k.state = '{KeyState.ACTIVE}' ORDER BY k.selector",
@@ -190,8 +192,9 @@ def keys(tx: Tx, organization_id: int, domain_id: RowId) -> list[DkimKey]:
 def signing_keys(tx: Tx, domain_ids: Sequence[tuple[int, RowId]]) -> dict[RowId, list[SigningKey]]:
     """Of (organization, domain) pairs."""
     found: dict[RowId, list[SigningKey]] = {}
-    for domain_id, selector, algorithm, sealed, key_id, name in _signing_keys(tx, domain_ids):
-        key = SigningKey(selector, Algorithm(algorithm), sealed, key_id, name)
+    for domain_id, selector, algorithm, sealed, key_id, name, is_ours, label in _signing_keys(tx, domain_ids):
+        return_path = return_path_name(name, label) if is_ours else None
+        key = SigningKey(selector, Algorithm(algorithm), sealed, key_id, name, return_path)
         found.setdefault(domain_id, []).append(key)
     return found
 

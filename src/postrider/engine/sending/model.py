@@ -102,3 +102,5 @@ class Receipt:
     accepted: list[Accepted]
     refused: list[Refused]
     is_replay: bool = False
+    tracks_opens: bool = False  # whether the mail carries the pixel, and its links lead through us
+    tracks_clicks: bool = False

@@ -36,6 +36,7 @@ from postrider.kit.ids import RowId, new_id
 
 SENT_WITHIN_MS = 3 * clock.DAY  # from its time to its last retry
 SEND_SCOPE = "messages:send"
+SANDBOX_DOMAIN = "sandbox.postrider.test"
 
 
 @dataclass(slots=True)
@@ -192,8 +193,14 @@ def write(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
     new: list[NewMessage] = []
     for draft in drafts:
         made = messages_of(draft, draft.free, Status.QUEUED)
+        tracks_opens, tracks_clicks, _ = _flags(draft)
         draft.receipt = Receipt(
-            draft.submission.group_id, draft.now, [Accepted(m.recipient, m.id) for m in made], draft.refused
+            draft.submission.group_id,
+            draft.now,
+            [Accepted(m.recipient, m.id) for m in made],
+            draft.refused,
+            tracks_opens=tracks_opens,
+            tracks_clicks=tracks_clicks,
         )
         new += made
         if draft.refused:
@@ -335,6 +342,8 @@ def _choose_domain(tx: Tx, draft: Draft, verified: dict[tuple[int, str], Domain]
         draft.domain = domains.first_verified(tx, draft.organization_id)
     else:
         draft.domain = verified.get((draft.organization_id, name))
+    if name is None and draft.domain is None and is_sandbox(draft):
+        name = _siblings_domain(tx, draft)
     if draft.domain is None and (name is None or not is_sandbox(draft)):
         raise DomainNotVerified(domain=name or "(none)")
     draft.from_ = prepared.from_ or Mailbox(f"noreply@{draft.domain.name if draft.domain else name}")
@@ -343,6 +352,14 @@ def _choose_domain(tx: Tx, draft: Draft, verified: dict[tuple[int, str], Domain]
     bound = draft.submission.principal.domain_id
     if bound is not None and (draft.domain is None or draft.domain.id != bound):
         raise DomainNotAllowed(domain=draft.from_.domain)
+
+
+def _siblings_domain(tx: Tx, draft: Draft) -> str:
+    """What a sandbox sends from unasked: the live organization's first domain, as if it were there."""
+    assert draft.organization is not None
+    live_id = draft.organization.live_id
+    sibling = domains.first_verified(tx, live_id) if live_id is not None else None
+    return sibling.name if sibling else SANDBOX_DOMAIN
 
 
 def _flags(draft: Draft) -> tuple[bool, bool, bool]:
@@ -397,15 +414,19 @@ def _receipt_to_json(receipt: Receipt) -> dict[str, object]:
         "group_id": receipt.group_id.hex(),
         "created_at": receipt.created_at,
         "accepted": [[accepted.address, accepted.message_id.hex()] for accepted in receipt.accepted],
+        "tracks": [receipt.tracks_opens, receipt.tracks_clicks],
     }
 
 
 def _receipt_from_json(answer: dict[str, object]) -> Receipt:
-    accepted = answer["accepted"]
+    accepted, tracks = answer["accepted"], answer.get("tracks", [False, False])
     assert isinstance(accepted, list)
+    assert isinstance(tracks, list)
     return Receipt(
         group_id=bytes.fromhex(str(answer["group_id"])),
         created_at=int(str(answer["created_at"])),
         accepted=[Accepted(address, bytes.fromhex(message_id)) for address, message_id in accepted],
         refused=[],
+        tracks_opens=tracks[0],
+        tracks_clicks=tracks[1],
     )

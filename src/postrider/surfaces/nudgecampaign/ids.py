@@ -3,12 +3,10 @@
 What is not exactly what `show` writes names nothing: it is answered like an id of nobody.
 """
 
-import base64
-import binascii
 from enum import StrEnum
 
 from postrider.engine.errors import NotFound
-from postrider.kit.ids import ID_BYTES, RowId
+from postrider.kit.ids import RowId, from_base32, to_base32
 
 
 class Noun(StrEnum):
@@ -26,16 +24,13 @@ class Noun(StrEnum):
 
 def show(noun: Noun, row_id: RowId) -> str:
     """`cmp_` and 26 characters a-z2-7."""
-    return f"{noun}_{base64.b32encode(row_id).decode().rstrip('=').lower()}"
+    return f"{noun}_{to_base32(row_id)}"
 
 
 def path_id(noun: Noun, text: str) -> RowId:
     """The row a path names; raises NotFound."""
-    _, _, tail = text.partition("_")
-    try:
-        row_id = base64.b32decode(tail.upper() + "=" * (-len(tail) % 8))
-    except (binascii.Error, ValueError):
-        raise NotFound(noun=noun.word) from None
-    if len(row_id) != ID_BYTES or show(noun, row_id) != text:
+    prefix, _, tail = text.partition("_")
+    row_id = from_base32(tail) if prefix == noun else None
+    if row_id is None:
         raise NotFound(noun=noun.word)
     return row_id

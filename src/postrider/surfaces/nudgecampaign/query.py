@@ -1,6 +1,6 @@
 """The query of a request against its resource's table: everything that is wrong with it at once, as a 400.
 
-Brackets come raw or percent-encoded. What has none and no meaning here, a tracker's word say, is let be.
+Brackets come raw or percent-encoded. A plain word that means nothing here, such as a tracker's, is let be.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,7 +56,7 @@ class Query(View, Generic[T]):
         kept = [(name, text) for name, text in asked.multi_items() if name in known]
         here = [*kept, (SIZE, str(self.size))]
         own = [(CURSOR, asked[CURSOR])] if self.after is not None else []
-        path = quote(request.url.path)
+        path = quote(request.scope["path"])
         following = None
         if page.has_more:
             cursor = write_cursor(self.order, position(self.resource, self.order, page.rows[-1]))

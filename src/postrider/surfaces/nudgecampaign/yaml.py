@@ -8,7 +8,6 @@ from postrider.kit import json
 
 # A key that no reader takes for something else; the words are those that YAML 1.1 reads as truth.
 _PLAIN_KEY = re.compile(r"(?!(?:true|false|null|yes|no|on|off)$)[A-Za-z][A-Za-z0-9]+", re.IGNORECASE)
-
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # YAML 1.2.2, 5.1; JSON takes them raw
 
 

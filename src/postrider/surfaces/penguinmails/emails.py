@@ -9,9 +9,8 @@ from postrider.engine import messages
 from postrider.engine.content import render
 from postrider.engine.errors import NotFound, TemplateFault
 from postrider.engine.messages import Status
-from postrider.engine.sending import Submission, prepare
+from postrider.engine.sending import Receipt, Submission, prepare
 from postrider.engine.sending.prepare import SUBJECT_MAX_CHARS
-from postrider.kit.ids import RowId
 from postrider.surfaces.common.idempotency import fingerprint, read_key
 from postrider.surfaces.common.operations import Call, Operation, sized
 from postrider.surfaces.penguinmails.answers import done, listed, money, time, time_or_none
@@ -44,7 +43,7 @@ async def send_email(call: Call, mail: Mail) -> Response:
             "status": QUEUED,
             "estimated_delivery": time(receipt.created_at + ESTIMATED_DELIVERY_MS),
             "cost": money(COST_PER_MESSAGE_USD[call.caller.organization.plan]),
-            "analytics_tracking": await _tracking(call, message_id),
+            "analytics_tracking": _tracking(call, receipt),
         }
     )
 
@@ -107,22 +106,15 @@ def _submission(call: Call, mail: Mail) -> Submission:
     )
 
 
-async def _tracking(call: Call, message_id: RowId) -> dict[str, Any]:
+def _tracking(call: Call, receipt: Receipt) -> dict[str, Any]:
     """Where the mail's pixel and links lead, null for what it does not carry: domains have switches too."""
     services, organization_id = call.services, call.caller.principal.organization_id
-    token = services.sealer.message_token(organization_id, message_id)
-    content = await services.db.read(_content_of, organization_id, message_id)
+    token = services.sealer.message_token(organization_id, receipt.accepted[0].message_id)
     return {
         "tracking_id": tracking_id(token),
-        "pixel_url": f"{services.base_url}/track/o/{token}" if content.track_opens else None,
-        "click_tracking_domain": services.base_url if content.track_clicks else None,
+        "pixel_url": f"{services.base_url}/track/o/{token}" if receipt.tracks_opens else None,
+        "click_tracking_domain": services.base_url if receipt.tracks_clicks else None,
     }
-
-
-def _content_of(tx: Any, organization_id: int, message_id: RowId) -> messages.Content:
-    row = messages.one(tx, organization_id, message_id)
-    assert row is not None
-    return messages.contents(tx, [(organization_id, row.content_id)])[row.content_id]
 
 
 def _shown(row: Any) -> dict[str, Any]:

@@ -3,32 +3,20 @@
 What is not written exactly so names nothing: there is one spelling for each id.
 """
 
-import base64
-import binascii
-
 from postrider.engine.errors import NotFound
-from postrider.kit.ids import ID_BYTES, RowId
+from postrider.kit.ids import RowId, from_base32, to_base32
 
 MESSAGE, USER, KEY, ORGANIZATION, CAMPAIGN, TRACKING = "msg", "user", "key", "org", "campaign", "track"
-_CHARS = -(-ID_BYTES * 8 // 5)
-_PADDING = "=" * (-_CHARS % 8)
 
 
 def to_id(prefix: str, row_id: RowId) -> str:
     """msg_ and 26 characters a-z2-7."""
-    return f"{prefix}_{base64.b32encode(row_id).decode().rstrip('=').lower()}"
+    return f"{prefix}_{to_base32(row_id)}"
 
 
 def from_id(prefix: str, text: str) -> RowId | None:
     """The row that `text` names, or None where it is no id of this prefix."""
-    encoded = text.removeprefix(f"{prefix}_")
-    if len(encoded) != _CHARS or not encoded.isascii():
-        return None
-    try:
-        row_id = base64.b32decode(encoded.upper() + _PADDING)
-    except binascii.Error:
-        return None
-    return row_id if to_id(prefix, row_id) == text else None
+    return from_base32(text.removeprefix(f"{prefix}_")) if text.startswith(f"{prefix}_") else None
 
 
 def path_id(prefix: str, text: str, noun: str) -> RowId:

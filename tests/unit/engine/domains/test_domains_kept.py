@@ -168,7 +168,7 @@ def test_signing_keys_come_for_many_domains_and_open_to_private_keys(world: Worl
     found = world.database.read_now(find.signing_keys, asked)
     assert set(found) == {domain.id for domain in domains}
     for domain, algorithm in zip(domains, (Algorithm.RSA, Algorithm.ED25519), strict=True):
-        ((selector, kept_algorithm, sealed, key_id, name),) = found[domain.id]
+        ((selector, kept_algorithm, sealed, key_id, name, _),) = found[domain.id]
         assert (selector, kept_algorithm, name) == ("pr1", algorithm, domain.name)
         load_der_private_key(world.sealer.unseal(sealed, key_id), None)
 

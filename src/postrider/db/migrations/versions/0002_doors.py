@@ -30,6 +30,7 @@ def _columns() -> list[tuple[str, sa.Column[Any]]]:
 def upgrade() -> None:
     for table, column in _columns():
         op.add_column(table, column)
+    op.execute("UPDATE domains SET next_check_at = created_at WHERE status <> 'verified'")
     op.create_index("ix_domains_next_check_at", "domains", ["next_check_at"])
     op.execute("ALTER TABLE attachments RENAME COLUMN created_at TO used_at")
     op.create_index("ix_attachments_used_at", "attachments", ["used_at"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from postrider.engine.delivery.feedback.model import Action
-from postrider.engine.delivery.feedback.parts import Part, decode
+from postrider.engine.delivery.feedback.parts import Part, decode, without_controls
 from postrider.engine.delivery.feedback.tables import ADDRESS
 
 KINDS = ("message/delivery-status", "message/global-delivery-status")
@@ -66,7 +66,8 @@ def find_loose_status(text: str) -> Status | None:
 
 def read_status(octets: bytes) -> Status | None:
     """The groups of fields, whatever separates them."""
-    lines = decode(octets, "").replace("\r\n", "\n").replace("\r", "\n").split("\n")[:LINES_MAX]
+    text = decode(octets, "").replace("\r\n", "\n").replace("\r", "\n")
+    lines = without_controls(text).split("\n")[:LINES_MAX]
     reporting_mta: str | None = None
     recipients: list[Recipient] = []
     for group in _groups(lines):

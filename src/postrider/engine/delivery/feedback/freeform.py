@@ -26,20 +26,24 @@ NOBODY = "nobody@sender.invalid"
 
 _ADDRESS = re.compile(ADDRESS)
 _PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9-][A-Za-z0-9.-]{1,252}")
+_WORD = re.compile(r"\S+")
 _GAP = re.compile(r"\n[ \t]*\n")
-_NOT_ASCII = re.compile(r"\S*[^\x00-\x7f]\S*")
 
 logging.getLogger("flufl.bounce").setLevel(logging.WARNING)  # it tells of every detector it runs
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A failure or delay that a text tells of; `said` is the part that says why, `around` where it stands."""
+    """A failure or delay that a text tells of; `said` is the part that says why, `around` where it stands.
+
+    It is sure where the layout is a mail system's own, or a reply or status is quoted.
+    """
 
     recipient: str | None
     said: str
     around: str
     action: Action
+    is_sure: bool
 
 
 def own_words(mail: Part) -> str:
@@ -68,7 +72,7 @@ def find(mail: Part, words: str) -> Finding | None:
         said = telling(words)
         if not addresses and not _tells(said):
             return None
-        found = Finding(None, said, said, Action.FAILED)
+        found = Finding(None, said, said, Action.FAILED, _quotes(said))
     is_known = shape is not None and shape.id != GENERIC
     if not permanent and ((temporary and not is_known) or _speaks_of_delay(mail, words)):
         found = replace(found, action=Action.DELAYED)
@@ -93,13 +97,17 @@ def telling(text: str) -> str:
 
 def _only_address(words: str) -> str | None:
     """The one address that a text names, or None where it names several."""
-    named = {found["recipient"] for found in islice(_ADDRESS.finditer(words), ADDRESSES_MAX)}
-    return named.pop() if len(named) == 1 else None
+    addresses = {found["recipient"] for found in islice(_ADDRESS.finditer(words), ADDRESSES_MAX)}
+    return addresses.pop() if len(addresses) == 1 else None
 
 
 def _tells(said: str) -> bool:
+    return _quotes(said) or phrase_for(said) is not None
+
+
+def _quotes(said: str) -> bool:
     taken = take_apart(said)
-    return taken.code is not None or taken.enhanced is not None or phrase_for(said) is not None
+    return taken.code is not None or taken.enhanced is not None
 
 
 def _by_shape(shape: Shape, words: str) -> Finding | None:
@@ -107,8 +115,6 @@ def _by_shape(shape: Shape, words: str) -> Finding | None:
     if opened is None:
         return None
     rest = words[opened.end() :]
-    if shape.closes is not None and (closed := shape.closes.search(rest)):
-        rest = rest[: closed.start()]
     around = telling(rest)
     recipient = named(opened, "recipient")
     if recipient is None and (found := shape.recipient.search(rest)):
@@ -118,7 +124,8 @@ def _by_shape(shape: Shape, words: str) -> Finding | None:
     if shape.said is not None and (told := shape.said.search(rest)):
         said = named(told, "said") or rest
     said = telling(said)
-    return Finding(recipient, said if _tells(said) or not _tells(around) else around, around, shape.action)
+    said = said if _tells(said) or not _tells(around) else around
+    return Finding(recipient, said, around, shape.action, shape.id != GENERIC or _quotes(said))
 
 
 def _speaks_of_delay(mail: Part, words: str) -> bool:
@@ -140,9 +147,8 @@ def _addresses(found: frozenset[bytes]) -> list[str]:
 
 def _message(mail: Part, words: str) -> Message:
     """The mail as flufl.bounce reads it, made anew within limits and without the returned mail."""
-    lines = _NOT_ASCII.sub("", words).split("\n")
-    text = "\n".join([line for line in lines if len(line) <= DETECTED_LINE_MAX_CHARS])
-    body = _leaf("text/plain", text[:DETECTED_MAX_CHARS])
+    lines = [line for line in words.split("\n") if len(line) <= DETECTED_LINE_MAX_CHARS]
+    body = _leaf("text/plain", _ascii_words("\n".join(lines)[:DETECTED_MAX_CHARS]))
     if not mail.kind.startswith("multipart/"):
         message = body
     else:
@@ -152,12 +158,17 @@ def _message(mail: Part, words: str) -> Message:
         message.set_payload([body, _leaf("text/rfc822-headers", "")])
     sender = _PLAIN_ADDRESS.search(mail.get("from"))
     message["From"] = sender[0] if sender else NOBODY  # a detector fails where there is none
-    if mailer := _NOT_ASCII.sub("", mail.get("x-mailer"))[:DETECTED_LINE_MAX_CHARS]:
+    if mailer := _ascii_words(mail.get("x-mailer")[:DETECTED_LINE_MAX_CHARS]):
         message["X-Mailer"] = mailer
     failed = [found["recipient"] for found in _ADDRESS.finditer(mail.get("x-failed-recipients"))]
     for address in filter(str.isascii, failed[:ADDRESSES_MAX]):
         message["X-Failed-Recipients"] = address
     return message
+
+
+def _ascii_words(text: str) -> str:
+    """The text without the words that are not ASCII: half of an address would be another address."""
+    return text if text.isascii() else _WORD.sub(lambda word: word[0] if word[0].isascii() else "", text)
 
 
 def _leaf(kind: str, text: str) -> Message:

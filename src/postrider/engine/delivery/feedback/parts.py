@@ -35,7 +35,7 @@ _CHARSET = re.compile(r"[A-Za-z0-9._:+-]{1,40}")
 _WORD_CHARSET = re.compile(r"=\?([^?*]*)[?*]")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _NOT_TEXT = re.compile(r"[^A-Za-z0-9+/=]+")
-_ODD_CODECS = frozenset(["punycode", "idna", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"])
+_ODD_CODECS = frozenset(["punycode", "idna", "unicode_escape", "raw_unicode_escape", "undefined", "utf_7"])
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -53,9 +53,6 @@ class Part:
     def get(self, name: str) -> str:
         """The first field of that name, or an empty text."""
         return next((value for own, value in self.fields if own == name), "")
-
-    def all(self, name: str) -> list[str]:
-        return [value for own, value in self.fields if own == name]
 
     def walk(self) -> Iterator["Part"]:
         """This part and all below it, in order."""
@@ -86,7 +83,7 @@ class Part:
         text = decode(octets, self.parameters.get("charset", ""))[:TEXT_MAX_CHARS]
         if self.kind == "text/html":
             text = to_text(text)
-        lines = _CONTROL.sub(" ", text.replace("\xa0", " ")).split("\n")[:TEXT_MAX_LINES]
+        lines = without_controls(text.replace("\xa0", " ")).split("\n")[:TEXT_MAX_LINES]
         return "\n".join([line[:LINE_MAX_CHARS].rstrip() for line in lines])
 
 
@@ -131,10 +128,15 @@ def decode(octets: bytes, charset: str) -> str:
         try:
             return octets.decode("utf-8")
         except UnicodeDecodeError as error:
-            if error.start >= len(octets) - 3:  # cut off within a character
+            if error.start >= len(octets) - 3 and not octets[: error.start].isascii():  # cut in a character
                 return octets.decode("utf-8", "replace")
             return octets.decode("latin-1")
     return octets.decode(name, "replace")
+
+
+def without_controls(text: str) -> str:
+    """The text with a space for each control character but line ends."""
+    return _CONTROL.sub(" ", text)
 
 
 def read_words(value: str) -> str:
@@ -183,7 +185,7 @@ class _Reader:
 
 def _value(lines: list[bytes]) -> str:
     joined = b"".join(lines)[: VALUE_MAX_CHARS * 4]
-    return _CONTROL.sub(" ", joined.decode("utf-8", "replace"))[:VALUE_MAX_CHARS].strip()
+    return without_controls(joined.decode("utf-8", "replace").strip())[:VALUE_MAX_CHARS]
 
 
 def _unbase64(body: bytes) -> bytes:
@@ -199,8 +201,8 @@ def _codec(charset: str) -> str | None:
     if not _CHARSET.fullmatch(charset):
         return None
     try:
-        found = codecs.lookup(charset)
-        b"".decode(found.name)  # refuses what is no text encoding
+        name = codecs.lookup(charset).name
+        b"a".decode(name, "replace")  # refuses what is no text encoding
     except (LookupError, ValueError):
         return None
-    return None if found.name in _ODD_CODECS else found.name
+    return None if name.replace("-", "_") in _ODD_CODECS else name

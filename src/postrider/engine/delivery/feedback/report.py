@@ -78,7 +78,8 @@ def _rejected_receipt(mail: Part, token: str | None) -> Report | None:
     words = freeform.own_words(mail)
     if bounces().refused.search(words) is None:
         return AutoReply(AutoReplyKind.RECEIPT)
-    report = _from_words(mail, token, words)
+    found = freeform.find(mail, words)
+    report = None if found is None else _from_words(mail, token, found)
     if isinstance(report, Bounce) and report.rule == UNEXPLAINED:
         return replace(
             report, bounce_class=BounceClass.BLOCK, category=Category.POLICY, rule=REFUSED_BY_A_MAILBOX
@@ -94,16 +95,16 @@ def _opt_out(mail: Part, door: Door, addressed: str, sealer: Sealer | None) -> R
 
 
 def _from_a_mail_system(mail: Part, token: str | None) -> Report | None:
-    if answers_for_a_person(mail) or not _is_a_mail_systems(mail):
+    is_named = _is_named_as_one(mail)
+    if answers_for_a_person(mail) or not (is_named or _has_no_sender(mail)):
         return None
     words = freeform.own_words(mail)
-    status = find_loose_status(words)
-    if status is not None:
+    if (status := find_loose_status(words)) is not None:
         return _from_status(mail, token, status)
-    found = _from_words(mail, token, words)
-    if found is None and _is_from_a_daemon(mail):
-        return Unknown(Reason.UNREADABLE)
-    return found
+    found = freeform.find(mail, words)
+    if found is not None and (is_named or found.is_sure):
+        return _from_words(mail, token, found)
+    return Unknown(Reason.UNREADABLE) if _is_from_a_daemon(mail) else None
 
 
 def _automatic(mail: Part) -> Report | None:
@@ -128,10 +129,7 @@ def _from_status(mail: Part, token: str | None, status: Status) -> Report:
     return _undelivered(token, recipient, diagnosis, bounce_class, status.reporting_mta, message_id)
 
 
-def _from_words(mail: Part, token: str | None, words: str) -> Report | None:
-    found = freeform.find(mail, words)
-    if found is None:
-        return None
+def _from_words(mail: Part, token: str | None, found: freeform.Finding) -> Bounce | Delayed:
     diagnosis = diagnose(found.said, beside=found.around)
     recipient = Recipient(None, found.recipient, found.action, None, found.said, None)
     message_id = message_id_of(returned_mail(mail))
@@ -204,12 +202,16 @@ def _diagnosis(mail: Part, recipient: Recipient, status: Status) -> Diagnosis:
     return diagnose(diagnostic, code, beside=beside)
 
 
-def _is_a_mail_systems(mail: Part) -> bool:
+def _is_named_as_one(mail: Part) -> bool:
+    """Whether sender, type or subject say that a mail system reports."""
     if _is_from_a_daemon(mail) or mail.parameters.get("report-type", "").lower() == "delivery-status":
         return True
     subject = read_words(mail.get("subject"))
-    if bounces().subjects.search(subject) and not _REPLY.match(subject):
-        return True
+    return bounces().subjects.search(subject) is not None and _REPLY.match(subject) is None
+
+
+def _has_no_sender(mail: Part) -> bool:
+    """Automatic replies have none either (RFC 3834 3.3): where it calls itself one, that is no sign."""
     return mail.get("return-path") == "<>" and not is_automatic(mail)
 
 

@@ -2,14 +2,16 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from postrider.engine.delivery.classify import BounceClass, Category
 from postrider.engine.delivery.feedback.model import Action, AutoReplyKind
+
+Made = TypeVar("Made")
 
 _ATOM = r"\s<>\"'(),;:\[\]@：，。；（）「」"
 ADDRESS = rf"<?(?P<recipient>[^{_ATOM}]{{1,64}}@[^{_ATOM}]{{1,254}}[^{_ATOM}.])>?"
@@ -28,7 +30,6 @@ class Shape:
 
     id: str
     opens: re.Pattern[str]
-    closes: re.Pattern[str] | None
     recipient: re.Pattern[str]
     said: re.Pattern[str] | None
     action: Action
@@ -87,8 +88,8 @@ def auto_replies() -> AutoReplies:
 def read_bounces(source: str) -> Bounces:
     """Raises InvalidTables."""
     document = _document(source, {"shape", "phrase", "returned", "refused", "delayed", "failed"})
-    shapes = tuple(_shape(entry) for entry in document["shape"])
-    phrases = tuple(_phrase(entry) for entry in document["phrase"])
+    shapes = tuple(_entry(entry, _shape) for entry in document["shape"])
+    phrases = tuple(_entry(entry, _phrase) for entry in document["phrase"])
     if shapes[-1].id != GENERIC:
         raise InvalidTables(f"the last shape must be {GENERIC}")
     ids = [*(shape.id for shape in shapes), *(phrase.id for phrase in phrases)]
@@ -131,12 +132,18 @@ def _document(source: str, keys: set[str]) -> dict[str, Any]:
     return document
 
 
+def _entry(entry: Mapping[str, str], make: Callable[[Mapping[str, str]], Made]) -> Made:
+    try:
+        return make(entry)
+    except ValueError as error:
+        raise InvalidTables(f"{entry.get('id', 'an entry without id')}: {error}") from None
+
+
 def _shape(entry: Mapping[str, str]) -> Shape:
-    _check(entry, {"id", "opens"}, {"closes", "recipient", "said", "action"})
+    _check(entry, {"id", "opens"}, {"recipient", "said", "action"})
     return Shape(
         id=entry["id"],
         opens=_pattern(entry["opens"]),
-        closes=_pattern(entry["closes"]) if "closes" in entry else None,
         recipient=_pattern(entry.get("recipient", "ADDRESS")),
         said=_pattern(entry["said"]) if "said" in entry else None,
         action=Action(entry.get("action", Action.FAILED)),
@@ -146,7 +153,7 @@ def _shape(entry: Mapping[str, str]) -> Shape:
 def _phrase(entry: Mapping[str, str]) -> Phrase:
     _check(entry, {"id", "text", "class", "category"}, {"before"})
     if entry.get("before", "codes") != "codes":
-        raise InvalidTables(f"{entry['id']}: before can only be codes")
+        raise InvalidTables("before can only be codes")
     return Phrase(
         id=entry["id"],
         text=_pattern(entry["text"]),
@@ -159,7 +166,7 @@ def _phrase(entry: Mapping[str, str]) -> Phrase:
 def _check(entry: Mapping[str, object], needed: set[str], possible: set[str]) -> None:
     known = needed <= set(entry) <= needed | possible
     if not known or not all(isinstance(value, str) for value in entry.values()):
-        raise InvalidTables(f"{entry.get('id', 'an entry without id')}: a key is unknown or missing")
+        raise InvalidTables("a key is unknown or missing")
 
 
 def _any(patterns: Sequence[str]) -> re.Pattern[str]:

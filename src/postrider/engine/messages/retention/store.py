@@ -22,7 +22,7 @@ class Page(NamedTuple):
 def drop_bodies(tx: Tx, organization_id: int, after: RowId, kept_ms: int) -> Page:
     """Bodies of one organization past the id `after`, whose content is older than `kept_ms` and has expired.
 
-    Ids tell their time, so that only old ones are looked at. Subjects and links stay: clicks redirect for years.
+    Ids tell their time, so that only old ones are looked at. Subjects and links stay: clicks go on for years.
     """
     now = clock.now_ms()
     rows = tx.execute(

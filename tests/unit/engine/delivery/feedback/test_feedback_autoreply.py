@@ -102,6 +102,11 @@ def test_a_null_sender_alone_makes_no_bounce() -> None:
     assert at_return_path(mail("Subject: hello\nReturn-Path: <>", "Hello!\n")) == Unknown(Reason.REPLY)
 
 
+def test_a_null_sender_and_talk_of_deliveries_make_none_either() -> None:
+    body = "Thank you! If the delivery of your parcel has failed, our policy is to try again.\n"
+    assert at_return_path(mail("Subject: hello\nReturn-Path: <>", body)) == Unknown(Reason.REPLY)
+
+
 def test_a_null_sender_and_the_words_of_a_failure_do() -> None:
     header = "Subject: hello\nReturn-Path: <>"
     found = at_return_path(mail(header, "Your mail could not be delivered.\n\n550 5.1.1 unknown\n"))

@@ -24,6 +24,7 @@ from postrider.kit import clock
 
 SAMPLES = samples()
 UNDELIVERED = [sample for sample in SAMPLES if sample.expected["is"] in ("bounce", "delayed")]
+UNDECODED = "dsn-with-xtext"  # flufl.bounce leaves xtext (RFC 3461 4) as it stands
 REPORTS = [sample for sample in SAMPLES if b"message/delivery-status" in sample.raw]
 
 
@@ -66,7 +67,7 @@ def test_flufl_bounce_names_the_same_recipient_wherever_it_finds_one() -> None:
     for sample in UNDELIVERED:
         temporary, permanent = all_failures(email.message_from_bytes(sample.raw))
         theirs = {address.decode().lower() for address in permanent or temporary}
-        if theirs:
+        if theirs and sample.name != UNDECODED:
             found = read(sample.local_part, sample.raw, SEALER)
             assert isinstance(found, Bounce | Delayed)
             ours = {found.final_recipient, found.original_recipient}

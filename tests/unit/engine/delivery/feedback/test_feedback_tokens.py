@@ -1,5 +1,7 @@
 """A report finds its message: by its address, else by any trace of us in what came back."""
 
+from typing import Any
+
 import pytest
 from tests.unit.engine.content.factories import compose_parts, make_personal
 from tests.unit.engine.delivery.feedback.reports import SEALER, STRANGER, TOKEN, report
@@ -61,11 +63,12 @@ def test_a_feedback_report_may_name_our_return_path_itself() -> None:
 def test_our_own_composer_leaves_a_trace() -> None:
     personal = make_personal(token=TOKEN, unsubscribe_mailto=f"unsubscribe+{TOKEN}@post.example")
     html = "<p>Hi <a href='https://shop.example/'>shop</a></p>"
-    for given in ({"unsubscribe_header": True}, {"track_clicks": True}, {"track_opens": True}):
+    for switch in ("unsubscribe_header", "track_clicks", "track_opens"):
+        given: dict[str, Any] = {switch: True}
         mail = compose_parts(Parts(html, None), personal, **given).as_bytes()
         raw = COMPLAINT.format("", "@").encode().replace(b"@\n", mail + b"\n")
         found = read("fbl", raw, SEALER)
-        assert token_of(found) == TOKEN, given
+        assert token_of(found) == TOKEN, switch
         assert isinstance(found, Complaint)
         assert found.message_id == "<00010203-0405-0607-0809-0a0b0c0d0e0f@example.test>"
 

@@ -347,6 +347,14 @@ async def test_another_host_that_is_silent_leaves_the_mail_deferred_and_the_site
     assert world.connections("127.0.0.2") == 1
 
 
+async def test_a_host_that_was_silent_a_moment_ago_is_not_worth_the_second_attempt(world: World) -> None:
+    await world.host("127.0.0.3", serve(b"451 4.3.0 later"))
+    courier = world.courier()
+    outcomes = [await send(courier, make_job("ann@y.test")) for _ in range(2)]
+    assert [(each.host, each.hosts_left) for each in outcomes] == [("b.test", 0), ("b.test", 0)]
+    assert world.connections("127.0.0.3") == 1
+
+
 async def test_a_refusal_at_the_greeting_of_the_other_host_does_not_bounce_the_mail(world: World) -> None:
     await world.host("127.0.0.2", serve(b"451 4.3.0 later"))
     await world.host("127.0.0.3", greet(b"554 5.7.1 go away\r\n"))
