@@ -39,10 +39,10 @@ from postrider.metrics import Metrics
 from postrider.settings import Settings
 from postrider.surfaces import console, inbox, mailerlogic, nudgecampaign, octeth, penguinmails, track
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.smtp import tls
+from postrider.surfaces.common.smtp import tls
+from postrider.surfaces.common.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.server import SmtpServer
 from postrider.surfaces.smtp.door import Door
-from postrider.surfaces.smtp.options import SmtpOptions
-from postrider.surfaces.smtp.server import SmtpServer
 from postrider.workers.deliver import Deliver
 from postrider.workers.follow import Follow
 from postrider.workers.jobs import Jobs

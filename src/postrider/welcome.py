@@ -46,10 +46,14 @@ def ensure_first_account(settings: Settings) -> FirstAccount:
         sealer=installation.sealer,
     )
     key = generate(installation.sealer)
-    installation.db.write_now(domains.add, Principal(made.organization_id), DOMAIN, key=key, verified=True)
+    principal = Principal(made.organization_id)
+    domain = installation.db.write_now(domains.add, principal, DOMAIN, key=key, verified=True)
+    of_domain = installation.db.write_now(
+        accounts.create_domain_keys, principal, domain.id, KEY_KINDS, installation.sealer
+    )
     installation.db.close()
     account = FirstAccount(
-        made.organization_id, DOMAIN, made.keys, made.smtp_username, made.smtp_password, password
+        made.organization_id, DOMAIN, made.keys | of_domain, made.smtp_username, made.smtp_password, password
     )
     path.touch(mode=0o600)
     path.write_text(json.dumps(asdict(account)))
@@ -80,5 +84,6 @@ def print_welcome(settings: Settings, account: FirstAccount) -> None:
     for surface in SURFACES:
         if surface.curl is not None:
             console.print()
-            console.print(surface.curl(base, account.keys[surface.name], account.domain), markup=False)
+            key = account.keys[surface.curl_key or surface.name]
+            console.print(surface.curl(base, key, account.domain), markup=False)
     console.print()

@@ -9,7 +9,7 @@ from .source import PACKAGE, ROOT, python_files, tree
 FILE_MAX_LINES = 500
 FUNCTION_MAX_LINES = 60
 EDGES = (
-    *("workers/loop.py", "kit/gate.py", "db/database.py", "surfaces/smtp/protocol.py", "surfaces/common/"),
+    *("workers/loop.py", "kit/gate.py", "db/database.py", "surfaces/common/"),
     # These look for the one job, event or request of many that is at fault, and let the others go on.
     *("workers/jobs.py", "engine/journal/follow.py", "engine/sending/sender.py"),
 )

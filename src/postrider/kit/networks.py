@@ -48,8 +48,8 @@ DENIED_6 = tuple(
         ),
     )
 )
-# IPv6 that carries IPv4: its network, and where the IPv4 addresses are (bits from the right, and a mask to XOR
-# with). It is as public as the addresses it carries.
+# IPv6 that carries IPv4: its network, and where the IPv4 addresses are (bits from the right, and a mask to
+# XOR with). It is as public as the addresses it carries.
 WRAPPINGS = (
     (IPv6Network("::ffff:0:0/96"), ((0, 0),)),  # mapped
     (IPv6Network("64:ff9b::/96"), ((0, 0),)),  # NAT64 (RFC 6052)

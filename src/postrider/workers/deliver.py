@@ -272,7 +272,7 @@ class Deliver:
             await self._throttle(runner, outcome)
             return
         await self._settle_surely(result)
-        if runner.site.failures and outcome.code is not None and not runner.throttled:
+        if runner.site.failures and outcome.ip is not None and not runner.throttled:
             runner.site = replace(runner.site, failures=0)  # somebody answers again
             await self._db.write(queue.throttle, runner.site.id, 0, 0)
         if outcome.back_off_s:

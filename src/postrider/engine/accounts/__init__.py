@@ -1,7 +1,7 @@
 """Organizations, users, memberships, credentials, plans and usage: who may ask, and for how much."""
 
 from postrider.engine.accounts.authenticate import Caller, Keyring, by_key, by_smtp_login, hash_password
-from postrider.engine.accounts.create import KeyKind, NewAccount, create
+from postrider.engine.accounts.create import KeyKind, NewAccount, create, create_domain_keys
 from postrider.engine.accounts.credentials import (
     create_smtp,
     delete_smtp,
@@ -61,6 +61,7 @@ __all__ = [
     "by_key",
     "by_smtp_login",
     "create",
+    "create_domain_keys",
     "create_key",
     "create_smtp",
     "delete_key",

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from postrider.db.database import Tx
 from postrider.engine.accounts import store
 from postrider.engine.accounts.credentials import insert_smtp
+from postrider.engine.accounts.keys import HINT_CHARS, create_key
 from postrider.engine.accounts.model import OrganizationKind, OrganizationStatus
 from postrider.engine.accounts.plans import PLANS
 from postrider.engine.errors import Invalid
-from postrider.engine.principal import ALL_SCOPES
+from postrider.engine.principal import ALL_SCOPES, Principal
 from postrider.kit import clock
 from postrider.kit.address import InvalidAddress, address_key, parse_address
 from postrider.kit.ids import RowId, new_id
 from postrider.kit.seal import Sealer
 
 NAME_MAX_CHARS = 200
-HINT_CHARS = 12
+FIRST_KEY = "First key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class KeyKind:
     label: str
     make: Callable[[], str]
     for_sandbox: bool = False
+    for_domain: bool = False  # minted for a sending domain, not with the account
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,23 @@ def create(
             tx, organization_id=organization_id, user_id=user_id, role="owner", created_at=now
         )
     for kind in kinds:
-        keys[kind.name] = _key(tx, sandbox_id if kind.for_sandbox else live_id, kind, sealer, now)
+        if not kind.for_domain:
+            keys[kind.name] = _key(tx, sandbox_id if kind.for_sandbox else live_id, kind, sealer, now)
     master, password = insert_smtp(tx, live_id, name="Master", username=email, is_master=True, sealer=sealer)
     assert master.username is not None
     return NewAccount(live_id, sandbox_id, user_id, keys, master.username, password)
+
+
+def create_domain_keys(
+    tx: Tx, principal: Principal, domain_id: RowId, kinds: Sequence[KeyKind], sealer: Sealer
+) -> dict[str, str]:
+    """A key of each kind that is bound to a sending domain, by name."""
+    made = {kind.name: (kind, kind.make()) for kind in kinds if kind.for_domain}
+    for kind, secret in made.values():
+        create_key(
+            tx, principal, label=kind.label, name=FIRST_KEY, secret=secret, sealer=sealer, domain_id=domain_id
+        )
+    return {name: secret for name, (_, secret) in made.items()}
 
 
 def _organization(tx: Tx, name: str, plan: str, kind: OrganizationKind, live_id: int | None, now: int) -> int:
@@ -99,7 +114,7 @@ def _key(tx: Tx, organization_id: int, kind: KeyKind, sealer: Sealer, now: int) 
         number=store.next_number(tx, organization_id, "credential"),
         kind="key",
         label=kind.label,
-        name="First key",
+        name=FIRST_KEY,
         secret_hash=sealer.hash_key(key),
         hint=key[:HINT_CHARS],
         scopes=[ALL_SCOPES],

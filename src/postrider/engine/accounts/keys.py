@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from postrider.db.database import Tx
 from postrider.engine.accounts import store
-from postrider.engine.accounts.create import HINT_CHARS
 from postrider.engine.accounts.model import Credential
 from postrider.engine.errors import Invalid, NotFound, PlanLimitReached
 from postrider.engine.principal import ALL_SCOPES, Principal
@@ -15,6 +14,7 @@ from postrider.kit.seal import Sealer
 READ, WRITE = "credentials:read", "credentials:write"
 NAME_MAX_CHARS = 200
 KIND = "key"
+HINT_CHARS = 12  # of a key, to recognise it by
 
 
 def create_key(

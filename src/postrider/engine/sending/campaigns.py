@@ -13,7 +13,7 @@ from postrider.engine.messages import Stream
 from postrider.engine.principal import Principal
 from postrider.engine.sending import store
 from postrider.engine.sending.model import SendCommand, Submission
-from postrider.engine.sending.prepare import prepare
+from postrider.engine.sending.prepare import prepare, recipients_of
 from postrider.kit import clock
 from postrider.kit.address import Mailbox
 from postrider.kit.ids import RowId, new_id
@@ -146,15 +146,16 @@ def make_test_copies(
     principal.require(WRITE)
     if not 1 <= len(to) <= TEST_RECIPIENTS_MAX:
         raise Invalid(field="recipients", message=f"1 to {TEST_RECIPIENTS_MAX} recipients are taken")
-    return [_test_copy(principal, campaign, mailbox, values) for mailbox in to]
+    prepared, _ = prepare(_command(campaign.definition, to[0]), merge=True)
+    return [
+        Submission(principal, prepared, recipients_of([mailbox], [], []), values=values, is_test=True)
+        for mailbox in to
+    ]
 
 
-def _test_copy(
-    principal: Principal, campaign: Campaign, mailbox: Mailbox, values: dict[str, Any]
-) -> Submission:
-    definition = campaign.definition
+def _command(definition: Definition, mailbox: Mailbox) -> SendCommand:
     sender = Mailbox(definition.from_email, definition.from_name or "") if definition.from_email else None
-    command = SendCommand(
+    return SendCommand(
         to=[mailbox],
         subject=definition.subject,
         html=definition.html,
@@ -165,8 +166,6 @@ def _test_copy(
         track_clicks=definition.switches.get("track_clicks"),
         stream=Stream.TRANSACTIONAL,
     )
-    prepared, recipients = prepare(command, merge=True)
-    return Submission(principal, prepared, recipients, values=values, is_test=True)
 
 
 def _existing(tx: Tx, principal: Principal, campaign_id: RowId) -> Campaign:

@@ -43,3 +43,4 @@ class Surface:
     keys: tuple[KeyKind, ...] = ()
     hosts: tuple[str, ...] = ()
     curl: Callable[[str, str, str], str] | None = None  # (base_url, key, sending domain) -> a line that works
+    curl_key: str = ""  # which of `keys` that line uses; the surface's own name where it is empty

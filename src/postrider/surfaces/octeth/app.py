@@ -8,7 +8,7 @@ from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
 from postrider.surfaces.octeth import auth, domains, errors, sender_keys, sending, smtp, users
 from postrider.surfaces.octeth.command import Command, dispatcher
-from postrider.surfaces.octeth.keys import KEYS, USER_LABEL
+from postrider.surfaces.octeth.keys import KEYS, SENDER_LABEL, USER_LABEL
 from postrider.surfaces.octeth.limits import Allowance
 from postrider.surfaces.octeth.openapi import described
 
@@ -41,12 +41,20 @@ def make(services: Services) -> Starlette:
 
 
 def curl(base_url: str, key: str, domain: str) -> str:
-    """One line that lists the sender domains as it is pasted: a user's key may ask, not send."""
-    asked = {"Command": "EmailGateway.GetDomains", "APIKey": key}
+    """One line that sends a mail as it is pasted, with the key of a sender domain."""
+    mail = {
+        "From": {"email": f"hello@{domain}", "name": "Hello"},
+        "To": [{"email": "you@example.com", "name": "You"}],
+        "Subject": "It works",
+        "ContentType": "html",
+        "HtmlContent": "<h1>It works</h1>",
+    }
     return (
-        f"curl -sS {base_url}/octeth{errors.COMMAND_PATH} "
-        f"-H 'Content-Type: application/json' -d '{json.dumps(asked)}'"
+        f"curl -sS {base_url}/octeth/api/v1/email -H 'Authorization: Bearer {key}' "
+        f"-H 'Content-Type: application/json' -d '{json.dumps(mail)}'"
     )
 
 
-SURFACE = Surface(name="octeth", make=make, keys=KEYS, hosts=("octeth.localhost",), curl=curl)
+SURFACE = Surface(
+    name="octeth", make=make, keys=KEYS, hosts=("octeth.localhost",), curl=curl, curl_key=SENDER_LABEL
+)

@@ -44,7 +44,6 @@ class Parameter:
     kind: Kind
     missing: int | None = None
     invalid: int = UNREADABLE
-    unless: str = ""  # another parameter that stands in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Command:
         for parameter in self.parameters:
             value = parameters.get(parameter.name)
             if value is None or (value == "" and not parameter.kind.may_be_empty):
-                if parameter.missing is not None and not parameters.get(parameter.unless):
+                if parameter.missing is not None:
                     wrong.setdefault(parameter.missing, self._wrong(parameter.missing, parameter))
                 continue
             try:

@@ -20,4 +20,7 @@ def sender_key() -> str:
     return "-".join(random_hex(SENDER_DIGITS).upper() for _ in range(SENDER_GROUPS))
 
 
-KEYS = (KeyKind(USER_LABEL, USER_LABEL, user_key),)
+KEYS = (
+    KeyKind(USER_LABEL, USER_LABEL, user_key),
+    KeyKind(SENDER_LABEL, SENDER_LABEL, sender_key, for_domain=True),
+)

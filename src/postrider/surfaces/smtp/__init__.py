@@ -1,1 +1,1 @@
-"""SMTP submission (RFC 6409): the protocol alone, against a Backend; no engine and no database."""
+"""SMTP submission (RFC 6409): mail that a program hands in, with its credentials."""

@@ -11,7 +11,7 @@ from postrider.engine.messages import Stream
 from postrider.kit import clock, mime
 from postrider.kit.ids import RowId, new_id, to_uuid
 from postrider.surfaces.common.services import Services, Unavailable
-from postrider.surfaces.smtp.backend import Envelope, Refusal, Reply
+from postrider.surfaces.common.smtp.backend import Envelope, Refusal, Reply
 from postrider.surfaces.smtp.errors import reply_to
 from postrider.surfaces.smtp.pace import Pace
 

@@ -1,7 +1,7 @@
 """The engine's refusals in SMTP: a total map to reply codes (RFC 5321) and enhanced codes (RFC 3463)."""
 
 from postrider.engine import errors
-from postrider.surfaces.smtp.backend import Reply
+from postrider.surfaces.common.smtp.backend import Reply
 
 REPLIES: dict[type[errors.EngineError], tuple[int, str]] = {
     errors.Unauthenticated: (535, "5.7.8"),

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postrider.surfaces.smtp.auth import Credentials
-from postrider.surfaces.smtp.commands import Close, Dialogue, Receive, StartTls
-from postrider.surfaces.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.auth import Credentials
+from postrider.surfaces.common.smtp.commands import Close, Dialogue, Receive, StartTls
+from postrider.surfaces.common.smtp.options import SmtpOptions
 
 from .office import Office
 

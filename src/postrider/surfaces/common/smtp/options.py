@@ -16,6 +16,7 @@ class SmtpOptions:
     """Sizes in octets, times in seconds."""
 
     hostname: str = "localhost"
+    is_submission: bool = True  # off: mail from strangers, without AUTH
     size_max_octets: int = 26_214_400
     auth_without_tls: bool = False  # announce AUTH on an unencrypted connection
     recipients_max: int = 1_000

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postrider.surfaces.smtp.data import END, MORE, Body, Flaw, clean
+from postrider.surfaces.common.smtp.data import END, MORE, Body, Flaw, clean
 
 LIMIT = 1_000
 SMUGGLED = (

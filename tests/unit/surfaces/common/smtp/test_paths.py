@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postrider.surfaces.smtp.paths import Fault, Path, parse_path
+from postrider.surfaces.common.smtp.paths import Fault, Path, parse_path
 
 
 @pytest.mark.parametrize(

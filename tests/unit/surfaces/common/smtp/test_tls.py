@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from postrider.kit import clock
-from postrider.surfaces.smtp.options import SmtpOptions
-from postrider.surfaces.smtp.tls import CertificateFiles, ensure_self_signed, server_context, server_name
+from postrider.surfaces.common.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.tls import (
+    CertificateFiles,
+    ensure_self_signed,
+    server_context,
+    server_name,
+)
 
 from .office import Counter, Office
 

@@ -7,22 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from postrider.surfaces.smtp.auth import MECHANISMS, Broken, Credentials, Exchange
-from postrider.surfaces.smtp.backend import Backend, S
-from postrider.surfaces.smtp.options import (
+from postrider.surfaces.common.smtp.auth import MECHANISMS, Broken, Credentials, Exchange
+from postrider.surfaces.common.smtp.backend import Backend, S
+from postrider.surfaces.common.smtp.options import (
     AUTH_FAILURES_MAX,
     AUTH_LINE_MAX_OCTETS,
     COMMAND_LINE_MAX_OCTETS,
     HELO_MAX_CHARS,
     SmtpOptions,
 )
-from postrider.surfaces.smtp.paths import Fault, Path, parse_path
+from postrider.surfaces.common.smtp.paths import Fault, Path, parse_path
 
 _RESET = b"250 2.0.0 Ok\r\n"
 _SENDER = b"250 2.1.0 Sender ok\r\n"
 _RECIPIENT = b"250 2.1.5 Recipient ok\r\n"
 _AUTHENTICATED = b"235 2.7.0 Authentication succeeded\r\n"
 _NOT_AUTHENTICATED = b"535 5.7.8 Authentication credentials invalid\r\n"
+_UNSUPPORTED = b"555 5.5.4 Parameter not supported\r\n"
 _NO_UTF8 = b"553 5.6.7 Addresses beyond ASCII need SMTPUTF8\r\n"
 _FORBIDDEN = frozenset((b"GET", b"POST", b"PUT", b"CONNECT"))  # a browser made to speak to the wrong port
 
@@ -153,7 +154,7 @@ class Dialogue(Generic[S]):
         lines = [self._options.hostname, "PIPELINING", f"SIZE {self._options.size_max_octets}"]
         if self._tls_available and not self.tls:
             lines.append("STARTTLS")
-        if self._auth_allowed and not self._authenticated:
+        if self._options.is_submission and self._auth_allowed and not self._authenticated:
             lines.append("AUTH " + " ".join(MECHANISMS))
         lines += ["8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
         last = lines.pop()
@@ -173,6 +174,8 @@ class Dialogue(Generic[S]):
         return self.tls or self._options.auth_without_tls or self._trusted is not None
 
     def _auth(self, argument: str) -> Answer:
+        if not self._options.is_submission:
+            return self.fault(b"502 5.5.1 AUTH is not available\r\n")
         if not self.helo:
             return self._unordered(b"EHLO first")
         if self._authenticated:
@@ -237,12 +240,14 @@ class Dialogue(Generic[S]):
                     transaction.body_8bit = value.upper() == "8BITMIME"
                 case "SMTPUTF8" if value is None:
                     transaction.smtputf8 = True
+                case "AUTH" if not self._options.is_submission:
+                    return self.fault(_UNSUPPORTED)
                 case "AUTH" if value is not None:
                     pass  # RFC 4954 5: who wrote the message first; nobody here relies on it
                 case "SIZE" | "BODY" | "SMTPUTF8" | "AUTH":
                     return self.fault(b"501 5.5.4 Bad value of a parameter\r\n")
                 case _:
-                    return self.fault(b"555 5.5.4 Parameter not supported\r\n")
+                    return self.fault(_UNSUPPORTED)
         return None
 
     def _rcpt(self, argument: str) -> Answer:
@@ -253,7 +258,7 @@ class Dialogue(Generic[S]):
         if isinstance(path, Fault):
             return self._bad_path(path)
         if path.parameters:
-            return self.fault(b"555 5.5.4 Parameter not supported\r\n")
+            return self.fault(_UNSUPPORTED)
         if not path.address.isascii() and not transaction.smtputf8:
             return _NO_UTF8
         if len(transaction.recipients) >= self._options.recipients_max:

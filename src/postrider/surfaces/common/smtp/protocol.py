@@ -11,18 +11,18 @@ from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
-from postrider.surfaces.smtp.auth import Credentials
-from postrider.surfaces.smtp.backend import Envelope, Reply, S
-from postrider.surfaces.smtp.commands import Answer, Close, Dialogue, Receive, StartTls
-from postrider.surfaces.smtp.data import MORE, Body, Flaw, clean
-from postrider.surfaces.smtp.options import (
+from postrider.surfaces.common.smtp.auth import Credentials
+from postrider.surfaces.common.smtp.backend import Envelope, Reply, S
+from postrider.surfaces.common.smtp.commands import Answer, Close, Dialogue, Receive, StartTls
+from postrider.surfaces.common.smtp.data import MORE, Body, Flaw, clean
+from postrider.surfaces.common.smtp.options import (
     AUTH_LINE_MAX_OCTETS,
     LINGER_S,
     OVERSIZE_FACTOR,
     UNREAD_REPLIES_MAX,
 )
-from postrider.surfaces.smtp.shared import Shared, peer_of
-from postrider.surfaces.smtp.tls import server_name
+from postrider.surfaces.common.smtp.shared import Shared, peer_of
+from postrider.surfaces.common.smtp.tls import server_name
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -307,7 +307,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         shared = self._shared
         if session is _Failed.FAILED:
             return self._close(_TROUBLE_AND_BYE)
-        if session is None and shared.crowded(self.network):
+        if (session is None or not shared.options.is_submission) and shared.crowded(self.network):
             shared.counters.connections_refused += 1
             return self._close(_TOO_MANY)
         self._dialogue = Dialogue(

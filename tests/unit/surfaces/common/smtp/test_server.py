@@ -7,9 +7,9 @@ from email.message import EmailMessage
 
 import pytest
 
-from postrider.surfaces.smtp.backend import Reply
-from postrider.surfaces.smtp.options import SmtpOptions
-from postrider.surfaces.smtp.tls import CertificateFiles, server_context
+from postrider.surfaces.common.smtp.backend import Reply
+from postrider.surfaces.common.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.tls import CertificateFiles, server_context
 
 from .office import Client, Counter, Office
 

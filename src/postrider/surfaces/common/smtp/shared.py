@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Generic
 
-from postrider.surfaces.smtp.backend import Backend, S
-from postrider.surfaces.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.backend import Backend, S
+from postrider.surfaces.common.smtp.options import SmtpOptions
 
 if TYPE_CHECKING:
-    from postrider.surfaces.smtp.protocol import Connection
+    from postrider.surfaces.common.smtp.protocol import Connection
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Shared(Generic[S]):
             self.empty.set()
 
     def crowded(self, network: str) -> bool:
-        """Does this make one untrusted connection too many?"""
+        """Does this make one limited connection too many?"""
         return (
             len(self.connections) > self.options.connections_max
             or self.per_network.get(network, 0) > self.options.connections_per_ip_max

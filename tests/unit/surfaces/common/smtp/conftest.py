@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from postrider.surfaces.smtp.tls import CertificateFiles, ensure_self_signed
+from postrider.surfaces.common.smtp.tls import CertificateFiles, ensure_self_signed
 
 from .office import Counter
 

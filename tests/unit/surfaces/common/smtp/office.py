@@ -4,9 +4,9 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field
 
-from postrider.surfaces.smtp.backend import Envelope, Refusal, Reply
-from postrider.surfaces.smtp.options import SmtpOptions
-from postrider.surfaces.smtp.server import SmtpServer
+from postrider.surfaces.common.smtp.backend import Envelope, Refusal, Reply
+from postrider.surfaces.common.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.server import SmtpServer
 
 QUEUED = Reply(250, "2.0.0", "Queued")
 

@@ -1,14 +1,14 @@
-"""The SMTP submission server: listens, keeps the deadlines of all its connections, stops with grace."""
+"""An SMTP server: listens, keeps the deadlines of all its connections, stops with grace."""
 
 import asyncio
 import ssl
 from functools import partial
 from typing import Generic
 
-from postrider.surfaces.smtp.backend import Backend, S
-from postrider.surfaces.smtp.options import SmtpOptions
-from postrider.surfaces.smtp.protocol import Connection
-from postrider.surfaces.smtp.shared import Counters, Shared
+from postrider.surfaces.common.smtp.backend import Backend, S
+from postrider.surfaces.common.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.protocol import Connection
+from postrider.surfaces.common.smtp.shared import Counters, Shared
 
 BACKLOG = 1_024
 SWEEP_MAX_S = 1.0  # how late a deadline may be noticed

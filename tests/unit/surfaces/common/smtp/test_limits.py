@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postrider.surfaces.smtp.options import SmtpOptions
-from postrider.surfaces.smtp.server import SmtpServer
+from postrider.surfaces.common.smtp.options import SmtpOptions
+from postrider.surfaces.common.smtp.server import SmtpServer
 
 from .office import Client, Counter, Office
 

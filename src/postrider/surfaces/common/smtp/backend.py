@@ -56,7 +56,10 @@ class Backend(Protocol[S]):
         """The session of these credentials; None when they are wrong. `peer` is the client's IP address."""
 
     async def trusted(self, peer_ip: str) -> S | None:
-        """The session of a peer that needs no AUTH and has no connection limit; None for everybody else."""
+        """The session of a peer that needs no AUTH and has no connection limit; None for everybody else.
+
+        A server that is not for submission asks it for every peer, and limits the connections of all.
+        """
 
     def check_sender(self, session: S, address: str) -> Refusal | None:
         """May this session send as `address` ("" for `<>`)? Must be cheap: it runs on the event loop."""

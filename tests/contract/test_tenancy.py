@@ -1,0 +1,163 @@
+"""Every operation with another organization's ids, drawn from the tables of operations: nothing is found.
+
+An operation with a path parameter that is not named here fails: whoever adds one says what it names.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from tests.factories import PASSWORD, Running, make_account, make_domain, running_node
+
+from postrider.engine import accounts, messages
+from postrider.engine.accounts import NewAccount
+from postrider.engine.domains import Domain
+from postrider.engine.messages import Stream, queue
+from postrider.engine.principal import Principal
+from postrider.engine.sending import campaigns
+from postrider.engine.sending.campaigns import Definition
+from postrider.kit.ids import RowId, to_base32, to_uuid
+from postrider.surfaces.common.operations import Operation
+from postrider.surfaces.console.app import OPERATIONS as CONSOLE
+from postrider.surfaces.mailerlogic.app import OPERATIONS as MAILERLOGIC
+from postrider.surfaces.nudgecampaign.app import OPERATIONS as NUDGECAMPAIGN
+from postrider.surfaces.penguinmails.app import OPERATIONS as PENGUINMAILS
+
+DIALECTS: dict[str, tuple[Operation, ...]] = {
+    "mailerlogic": MAILERLOGIC,
+    "penguinmails": PENGUINMAILS,
+    "nudgecampaign": NUDGECAMPAIGN,
+    "console": CONSOLE,
+}
+CASES = [
+    pytest.param(dialect, operation, id=f"{dialect}-{operation.id}")
+    for dialect, operations in DIALECTS.items()
+    for operation in operations
+    if "{" in operation.paths[0]
+]
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What the other organization has."""
+
+    domain: Domain
+    message_id: RowId
+    smtp_id: RowId
+    key_ids: dict[str, RowId]
+    campaign_id: RowId
+    lane_id: int
+
+
+def uuid(pick: Callable[[Owned], RowId]) -> Callable[[Owned], str]:
+    return lambda owned: to_uuid(pick(owned))
+
+
+def prefixed(prefix: str, pick: Callable[[Owned], RowId]) -> Callable[[Owned], str]:
+    return lambda owned: f"{prefix}_{to_base32(pick(owned))}"
+
+
+# What stands in the path for each parameter: by dialect, and the start of the path it is in.
+NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
+    "mailerlogic": {
+        ("/api/v1/customer/domains", "id"): uuid(lambda owned: owned.domain.id),
+        ("/api/v1/smtp-credentials", "credential_id"): uuid(lambda owned: owned.smtp_id),
+        ("/api/v1/emails", "email_id"): uuid(lambda owned: owned.message_id),
+    },
+    "penguinmails": {
+        ("/api/v1/emails", "message_id"): prefixed("msg", lambda owned: owned.message_id),
+        ("/api/v1/platform", "key_id"): prefixed("key", lambda owned: owned.key_ids["penguinmails"]),
+    },
+    "nudgecampaign": {
+        ("/v2/campaigns", "campaign_id"): prefixed("cmp", lambda owned: owned.campaign_id),
+        ("/v2/organization/api-keys", "key_id"): prefixed(
+            "key", lambda owned: owned.key_ids["nudgecampaign"]
+        ),
+    },
+    "console": {
+        ("/v1/messages", "id"): uuid(lambda owned: owned.message_id),
+        ("/v1/domains", "id"): uuid(lambda owned: owned.domain.id),
+        ("/v1/queues", "id"): lambda owned: str(owned.lane_id),
+    },
+}
+# Bodies that pass: an operation that reads its body first must come as far as looking the id up.
+BODIES: dict[str, Any] = {
+    "updateSmtpCredential": {"name": "Mine now"},
+    "setSmtpCredentialStatus": {"is_active": False},
+    "updateCampaign": {"name": "Mine now"},
+    "testCampaign": {"recipients": ["ann@example.com"]},
+    "updateDomain": {"tracking_enabled": False},
+    "updateDomainTracking": {"tracking_enabled": False},
+}
+
+
+@pytest.fixture
+async def running(store_url: str, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running_node(store_url, tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+async def owned(running: Running) -> Owned:
+    """The things of an organization that is not the caller's."""
+    db, sealer = running.database, running.sealer
+    other = make_account(db, sealer, email="other@other.test")
+    principal = Principal(other.organization_id)
+    domain = make_domain(db, sealer, other.organization_id, "other.test")
+    await _send(running, other)
+    (message,) = db.read_now(messages.search, other.organization_id, limit=1)
+    (smtp,) = db.read_now(accounts.list_smtp, principal)
+    keys = {
+        name: db.read_now(accounts.list_keys, principal, name)[0].id
+        for name in ("penguinmails", "nudgecampaign")
+    }
+    campaign = db.write_now(
+        campaigns.create_campaign, principal, "Theirs", Definition(subject="Hello", html="<p>Hello</p>")
+    )
+    place = queue.Place(other.organization_id, Stream.TRANSACTIONAL, "capture")
+    lane = db.write_now(queue.add_lanes, [place], lambda _: 1)[place]
+    return Owned(domain, message.id, smtp.id, keys, campaign.id, lane.id)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("dialect", "operation"), CASES)
+async def test_another_organizations_ids_name_nothing(
+    running: Running, owned: Owned, dialect: str, operation: Operation
+) -> None:
+    for template in operation.paths:
+        path = _path(dialect, template, owned)
+        answer = await _call(running, dialect, operation, path)
+        assert answer.status_code == 404, (operation.id, path, answer.text)
+        assert "other.test" not in answer.text
+
+
+async def _send(running: Running, other: NewAccount) -> None:
+    mail = {"from": "a@other.test", "to": "ann@example.com", "subject": "Theirs", "text": "Theirs"}
+    async with httpx2.AsyncClient(base_url=running.base_url) as client:
+        answer = await client.post(
+            "/mailerlogic/api/v1/send", json=mail, headers={"X-API-Key": other.keys["mailerlogic"]}
+        )
+    assert answer.status_code == 200, answer.text
+
+
+def _path(dialect: str, template: str, owned: Owned) -> str:
+    canonical = template.replace("/api/customer", "/api/v1/customer").replace("/api/smtp", "/api/v1/smtp")
+    for (start, name), show in NAMES[dialect].items():
+        if canonical.startswith(start):
+            template = template.replace(f"{{{name}}}", show(owned))
+    assert "{" not in template, f"say in NAMES what {template} names"
+    return template
+
+
+async def _call(running: Running, dialect: str, operation: Operation, path: str) -> httpx2.Response:
+    headers = {"X-API-Key": running.account.keys[dialect]}
+    async with httpx2.AsyncClient(base_url=f"{running.base_url}/{dialect}", headers=headers) as client:
+        if dialect == "penguinmails":  # some operations there want a person
+            who = {"email": "owner@example.test", "password": PASSWORD}
+            tokens = (await client.post("/api/v1/auth/login", json=who)).json()["data"]
+            client.headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        body = BODIES.get(operation.id, {}) if operation.body is not None else None
+        return await client.request(operation.method, path, json=body)
