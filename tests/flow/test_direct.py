@@ -1,5 +1,6 @@
 """Direct delivery through a whole node: sites formed from MX sets, other hosts, what the DNS says."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.sink.dns import DnsServer, Fault
 
 from postrider.db.database import Tx
 from postrider.engine.messages import Status
+from postrider.kit.dns import TOTAL_TIMEOUT_S
 
 
 @pytest.fixture
@@ -106,7 +108,21 @@ async def test_a_domain_that_takes_no_mail_bounces_at_once(
     assert (await status(running, message_id), attempt.enhanced) == (Status.BOUNCED, enhanced)
 
 
-async def test_a_silent_dns_delays_its_own_domain_only(running: Running) -> None:
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_bad_dns_delays_its_own_domain_only_and_accepting_never(
+    running: Running, dns: DnsServer, fault: Fault
+) -> None:
+    dns.faults["bad.test"] = fault
+    started = time.monotonic()
+    waiting = [await send(running, f"r{number}@bad.test") for number in range(5)]
+    assert time.monotonic() - started < TOTAL_TIMEOUT_S  # one look-up would have taken longer
+    message_id = await send(running, "ann@one.test")
+    await tried(running, message_id, 1)
+    assert await status(running, message_id) is Status.DELIVERED
+    assert all([await status(running, each) is not Status.DELIVERED for each in waiting])
+
+
+async def test_a_silent_dns_defers_its_own_domain_only(running: Running) -> None:
     waiting = await send(running, "ann@silent.test")
     message_id = await send(running, "ann@one.test")
     await tried(running, message_id, 1)
