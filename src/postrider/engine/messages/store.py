@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Select, func, select
 
 from postrider.db.database import AnyRow, Tx
-from postrider.db.portable import Batch, insert_batch
+from postrider.db.portable import Batch, PerRow, insert_batch
 from postrider.engine.messages.model import (
     AttachmentRef,
     Attempt,
@@ -26,6 +26,7 @@ from postrider.kit.record import record
 
 GROUP_MAX = 1_000  # messages of one request
 ATTEMPTS_MAX = 50
+LAST_OUTCOMES = 100
 COUNT_MAX = 100_000  # as far as a list is counted
 
 
@@ -59,6 +60,17 @@ class Address:
     address_key: str
     domain_id: RowId | None
     stream: Stream
+
+
+@record
+class LastOutcome:
+    """When a message to an address was delivered and when it bounced, each the first time, if at all."""
+
+    organization_id: int
+    address_key: str
+    id: RowId
+    first_delivered_at: int | None
+    first_bounced_at: int | None
 
 
 Change = tuple[int, RowId, int, tuple[Mark, ...]]
@@ -95,6 +107,13 @@ _addresses = Batch(
        JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id""",
     organization_id=int,
     id=bytes,
+)
+_last_outcomes = PerRow(
+    f"""SELECT m.organization_id, m.address_key, m.id, m.first_delivered_at, m.first_bounced_at
+        FROM messages m WHERE m.organization_id = :organization_id AND m.address_key = :address_key
+        ORDER BY m.id DESC LIMIT {LAST_OUTCOMES}""",  # noqa: S608
+    organization_id=int,
+    address_key=str,
 )
 _contents = Batch(
     f"""SELECT {", ".join(f"c.{name}" for name in _CONTENT)} FROM v
@@ -211,6 +230,22 @@ def addresses(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Address]:
     return {row[0]: Address(row[1], row[2], row[3], Stream(row[4])) for row in _addresses(tx, list(set(ids)))}
 
 
+def last_outcomes(tx: Tx, addresses: Sequence[tuple[int, str]]) -> list[LastOutcome]:
+    """What became of the LAST_OUTCOMES last messages to each of (organization, address key) pairs."""
+    return [LastOutcome(*row) for row in _last_outcomes(tx, sorted(set(addresses)))]
+
+
+def ids_of(
+    organization_id: int, *, address_key: str | None = None, domain_id: RowId | None = None
+) -> Select[tuple[RowId]]:
+    """The ids of an organization's messages to an address, of a domain: for another noun's IN (…)."""
+    table = messages.c
+    query = select(table.id).where(table.organization_id == organization_id)
+    if address_key is not None:
+        query = query.where(table.address_key == address_key)
+    return query if domain_id is None else query.where(table.domain_id == domain_id)
+
+
 def contents(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Content]:
     """Contents by id, of (organization, id) pairs."""
     return {row[1]: _content(*row) for row in _contents(tx, list(set(ids)))}
@@ -263,6 +298,7 @@ class Filter(TypedDict, total=False):
     group_id: RowId | None
     has: Sequence[str]
     lacks: Sequence[str]
+    ids: Sequence[RowId]
 
 
 def search(
@@ -297,6 +333,8 @@ def _conditions(organization_id: int, narrowed: Filter) -> list[ColumnElement[bo
         for name in ("address_key", "campaign_id", "group_id")
         if narrowed.get(name) is not None
     ]
+    if "ids" in narrowed:
+        conditions.append(messages.c.id.in_(list(narrowed["ids"])))
     conditions += [messages.c[f"first_{mark}_at"].is_not(None) for mark in narrowed.get("has", ())]
     conditions += [messages.c[f"first_{mark}_at"].is_(None) for mark in narrowed.get("lacks", ())]
     return conditions
