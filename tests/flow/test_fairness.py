@@ -142,20 +142,27 @@ def test_what_a_dead_worker_held_goes_to_the_living(database: Database, other: D
     assert claim(other, "two", 40) == []
 
 
-def test_an_organization_that_mails_little_goes_before_those_with_a_backlog(database: Database) -> None:
-    backlog = [Place(organization_id) for organization_id in range(1, 60)]
-    for place in backlog:
-        put(database, place, 20)
-    claim(database, "one", 40)
-    newcomer = Place(1_000)
-    put(database, newcomer, 1)
-    assert newcomer.organization_id in {each.organization_id for each in claim(database, "one", 40)}
+def test_an_organization_that_mails_little_goes_before_those_with_a_backlog(
+    database: Database, now: list[int]
+) -> None:
+    in_turn(database, now, organizations=119)
+    put(database, Place(1_000), 1)
+    assert by_organization(claim(database, "one", 40))[1_000] == 1
 
 
-def test_a_newcomer_with_a_backlog_goes_first_once_and_then_takes_its_turn(database: Database) -> None:
-    for organization_id in range(1, 120):
-        put(database, Place(organization_id), 3)
-    claim(database, "one", 40)
+def test_a_newcomer_with_a_backlog_goes_first_once_and_then_takes_its_turn(
+    database: Database, now: list[int]
+) -> None:
+    in_turn(database, now, organizations=119)
     put(database, Place(1_000), 500)
-    taken = [claim(database, "one", 40) for _ in range(2)]
-    assert [sum(each.organization_id == 1_000 for each in part) for part in taken] == [1, 0]
+    assert [by_organization(claim(database, "one", 40))[1_000] for _ in range(3)] == [1, 0, 0]
+
+
+def in_turn(database: Database, now: list[int], *, organizations: int) -> None:
+    """Organizations with a backlog, all of which have had their first turn."""
+    for organization_id in range(1, organizations + 1):
+        put(database, Place(organization_id), 20)
+    for _ in range(-(-organizations // 40)):
+        now[0] += 100
+        claim(database, "one", 40)
+    now[0] += 100
