@@ -23,11 +23,11 @@ def cpu_seconds(*roots: int) -> float:
 
 
 def resident_mib(*roots: int) -> float:
-    """Memory in use by these processes and all below them."""
+    """Memory of their own of these processes and all below them: pages of mapped files are the system's cache."""
     pages = 0
     for pid in _tree(roots):
-        text = _read(f"/proc/{pid}/statm")
-        pages += int(text.split()[1]) if text else 0
+        resident, shared = (int(word) for word in (_read(f"/proc/{pid}/statm") or "0 0 0").split()[1:3])
+        pages += resident - shared
     return pages * PAGE_BYTES / 2**20
 
 

@@ -180,6 +180,11 @@ async def test_a_domain_is_enabled_once_its_records_are_published(store_url: str
         async with httpx2.AsyncClient(base_url=f"{node.base_url}/mailerlogic", headers=headers) as other:
             theirs = (await other.get("/api/v1/customer/domains")).json()["domains"]
         assert {each["domain"]: each["is_verified"] for each in theirs}["new.example.test"]
+        dns.records.clear()
+        for status in ("Enabled", "Enabled", "Approval Pending"):  # the third bad check in a row
+            domain = (await client.done("VerifyDomain", DomainID=number))["Domain"]
+            assert (domain["Status"], domain["IsActive"]) == (status, status == "Enabled")
+        assert {domain[f"{name}Status"] for name in ("Verification", "DKIM", "SPF")} == {"Failed"}
 
 
 @SQLITE
@@ -208,6 +213,15 @@ async def test_a_domains_switches_are_changed_one_by_one(client: Client) -> None
 
 
 @SQLITE
+async def test_a_domain_whose_tracking_is_off_altogether_shows_both_switches_off(
+    client: Client, node: Running
+) -> None:
+    await node.database.write(lambda tx: tx.execute(text("UPDATE domains SET tracking_enabled = 0")))
+    domain = (await client.done("UpdateDomain", DomainID=1, LinkTracking=1))["Domain"]
+    assert domain["Options"] == {"LinkTracking": 0, "OpenTracking": 0, "UnsubscribeLink": 1}
+
+
+@SQLITE
 async def test_a_domain_is_added_once_and_within_the_plan(client: Client, node: Running) -> None:
     for name in (DOMAIN, "192.0.2.1", "a b.test", "x" * 254, 7, ["a.test"], "a\0.test"):
         assert await client.code("AddDomain", DomainName=name) == 2, name
@@ -224,11 +238,11 @@ async def test_a_deleted_domain_is_gone_and_its_key_sends_no_more(node: Running)
         await client.done("DeleteDomain", DomainID="1")
         assert (await client.done("GetDomains"))["Domains"] == []
         assert await client.code("GetDomain", DomainID=1) == 2
-        assert await client.codes() == [2]
-        assert await client.codes(Subject=None) == [2]
+        assert await client.codes() == [13]
+        assert await client.codes(Subject=None) == [13]
         again = await client.done("AddDomain", DomainName=DOMAIN)
         assert again["NewSenderDomainID"] == 2
-        assert await client.codes() == [2], "the new domain is not the key's"
+        assert await client.codes() == [13], "the new domain is not the key's"
 
 
 def logs_in(port: int, username: str, password: str) -> bool:

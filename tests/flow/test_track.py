@@ -160,3 +160,14 @@ def test_no_hit_that_was_answered_is_lost_by_a_stop(store_url: str, tmp_path: Pa
 
 def opened(server: Postrider) -> int:
     return int(server.scalar(f"SELECT count(*) FROM events WHERE kind = {int(EventKind.OPENED)}"))
+
+
+async def test_the_opt_out_page_names_a_sender_whose_name_holds_a_bracket(running: Running) -> None:
+    sender, key = {"name": "A <b", "email": f"shop@{DOMAIN}"}, running.account.keys["penguinmails"]
+    mail = {"to": "ann@example.com", "from": sender, "subject": "Hello", "content": "<p>Hello</p>"}
+    async with httpx2.AsyncClient(base_url=running.base_url) as client:
+        headers = {"Authorization": f"Bearer {key}"}
+        sent = await client.post("/penguinmails/api/v1/emails/send", json=mail, headers=headers)
+        token = sent.json()["data"]["analytics_tracking"]["tracking_id"].removeprefix("track_")
+        page = await client.get(f"/track/u/{token}")
+    assert (page.status_code, "A &lt;b" in page.text) == (200, True)

@@ -86,6 +86,21 @@ class Database:
         with _as_unavailable(), _opened(self.engine) as tx:
             return function(tx, *args, **kwargs)
 
+    def snapshot_now(
+        self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As read_now, all its statements seeing the store as it was at the first: for long readings."""
+        with _as_unavailable(), _opened(self.engine) as tx:
+            if not self.is_sqlite:
+                tx.execution_options(isolation_level="REPEATABLE READ")  # until the connection is given back
+                return function(tx, *args, **kwargs)
+            driver: Any = tx.connection.driver_connection
+            driver.execute("BEGIN")
+            try:
+                return function(tx, *args, **kwargs)
+            finally:
+                driver.execute("ROLLBACK")
+
     def write_now(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As write, on the calling thread (command line, start-up)."""
         return _transact(self.engine, lambda tx: function(tx, *args, **kwargs), self.is_sqlite)
@@ -321,7 +336,7 @@ def _prepare_sqlite(driver: Any, _record: Any) -> None:
         "synchronous=FULL",
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "temp_store=MEMORY",
-        "cache_size=-65536",
+        "cache_size=-16384",  # what is read is mapped: this holds what a transaction has changed
         "mmap_size=268435456",
         f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         "journal_size_limit=67108864",

@@ -27,6 +27,7 @@ from postrider.engine.accounts.plans import PLANS, Plan
 from postrider.engine.accounts.roles import ROLES
 from postrider.engine.accounts.sessions import Lifetimes, OpenSession, Sessions, Tokens
 from postrider.engine.accounts.store import (
+    delete_of_domain,
     first_live,
     next_number,
     organization,
@@ -65,6 +66,7 @@ __all__ = [
     "create_key",
     "create_smtp",
     "delete_key",
+    "delete_of_domain",
     "delete_smtp",
     "first_live",
     "get_key",

@@ -28,6 +28,7 @@ class KeyKind:
     label: str
     make: Callable[[], str]
     for_sandbox: bool = False
+    scopes: tuple[str, ...] = (ALL_SCOPES,)
     for_domain: bool = False  # minted for a sending domain, not with the account
 
 
@@ -86,7 +87,14 @@ def create_domain_keys(
     made = {kind.name: (kind, kind.make()) for kind in kinds if kind.for_domain}
     for kind, secret in made.values():
         create_key(
-            tx, principal, label=kind.label, name=FIRST_KEY, secret=secret, sealer=sealer, domain_id=domain_id
+            tx,
+            principal,
+            label=kind.label,
+            name=FIRST_KEY,
+            secret=secret,
+            sealer=sealer,
+            scopes=kind.scopes,
+            domain_id=domain_id,
         )
     return {name: secret for name, (_, secret) in made.items()}
 
@@ -117,7 +125,7 @@ def _key(tx: Tx, organization_id: int, kind: KeyKind, sealer: Sealer, now: int) 
         name=FIRST_KEY,
         secret_hash=sealer.hash_key(key),
         hint=key[:HINT_CHARS],
-        scopes=[ALL_SCOPES],
+        scopes=list(kind.scopes),
         created_at=now,
         updated_at=now,
     )

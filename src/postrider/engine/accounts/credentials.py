@@ -15,12 +15,14 @@ PREFIX = "smtp_"  # of passwords
 PASSWORD_CHARS = 32  # 160 bits
 NAME_MAX_CHARS = 100
 LABEL = "smtp"
+READ, WRITE = "credentials:read", "credentials:write"
 
 
 def create_smtp(
     tx: Tx, principal: Principal, *, name: str, sender_domain: str, sealer: Sealer, **limits: Any
 ) -> tuple[Credential, str]:
     """A named credential and its password, told once; `limits` are domain_id, hostname_id and rate limits."""
+    principal.require(WRITE)
     name = _checked_name(name)
     username = f"{_slug(name)}-{random_text(6)}@{sender_domain}"
     return insert_smtp(tx, principal.organization_id, name=name, username=username, sealer=sealer, **limits)
@@ -62,6 +64,7 @@ def insert_smtp(
 
 
 def list_smtp(tx: Tx, principal: Principal) -> list[Credential]:
+    principal.require(READ)
     return store.credentials_of(tx, principal.organization_id, "smtp")
 
 
@@ -107,6 +110,7 @@ def delete_smtp(tx: Tx, principal: Principal, credential_id: RowId) -> None:
 
 
 def _existing(tx: Tx, principal: Principal, credential_id: RowId) -> Credential:
+    principal.require(WRITE)
     credential = store.credential(tx, principal.organization_id, credential_id)
     if credential is None or credential.kind != "smtp":
         raise NotFound(noun="credential")

@@ -187,6 +187,12 @@ def delete_credential(tx: Tx, organization_id: int, credential_id: RowId) -> boo
     return bool(done.rowcount)
 
 
+def delete_of_domain(tx: Tx, organization_id: int, domain_id: RowId) -> None:
+    """Every key and login that may use this sending domain only."""
+    of_domain = (credentials.c.organization_id == organization_id, credentials.c.domain_id == domain_id)
+    tx.execute(delete(credentials).where(*of_domain))
+
+
 def touch_credentials(tx: Tx, used: Sequence[tuple[int, RowId, int]]) -> None:
     """(organization, credential, when): remember the last use."""
     if used:

@@ -1,7 +1,7 @@
 """Templates, links and pixel, unsubscribe headers, composing: from what was handed in to what is mailed."""
 
 from postrider.engine.content.calendar import make_calendar
-from postrider.engine.content.compose import accept_parts, decode_parts, encode_parts, prepare
+from postrider.engine.content.compose import accept_parts, decode_parts, encode_parts, prepare, stored_mailbox
 from postrider.engine.content.headers import check_custom_headers, check_subject
 from postrider.engine.content.links import resolve
 from postrider.engine.content.model import Attachment, Mail, Parts, Personal, Prepared
@@ -24,4 +24,5 @@ __all__ = [
     "make_calendar",
     "prepare",
     "resolve",
+    "stored_mailbox",
 ]

@@ -297,10 +297,10 @@ def _constant_lines(content: Content) -> tuple[list[HeaderLine], list[HeaderLine
 
 
 def _addresses(name: str, mailboxes: Sequence[str]) -> bytes:
-    return mime.address_field(name, [_stored_mailbox(text) for text in mailboxes])
+    return mime.address_field(name, [stored_mailbox(text) for text in mailboxes])
 
 
-def _stored_mailbox(text: str) -> Mailbox:
+def stored_mailbox(text: str) -> Mailbox:
     """A mailbox text of ours: its name may hold what parse_mailbox takes for brackets."""
     name, bracket, address = text.rpartition("<")
     if not bracket or not name.endswith('" ') or not name.startswith('"') or not address.endswith(">"):

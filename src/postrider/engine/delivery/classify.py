@@ -13,6 +13,8 @@ from postrider.engine.delivery.replies import Stage
 TEXT_MAX_CHARS = 1_000
 SILENCE = "none"
 _RULES_FILE = "classify.toml"
+# Until RCPT nobody has named the recipient: what is unknown or invalid there is ours.
+_BEFORE_RECIPIENTS = frozenset((Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL))
 
 
 class Verdict(StrEnum):
@@ -81,6 +83,7 @@ class Rule:
             (not self.codes or code.startswith(self.codes))
             and (not self.enhanced or enhanced.startswith(self.enhanced))
             and (not self.stages or stage in self.stages)
+            and (self.bounce_class is not BounceClass.HARD or stage not in _BEFORE_RECIPIENTS)
             and (self.text is None or self.text.search(text) is not None)
         )
 

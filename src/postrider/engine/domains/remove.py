@@ -1,6 +1,7 @@
-"""Removing a sending domain and its keys: nothing is signed for it from then on."""
+"""Removing a sending domain, its keys and its credentials: nothing is signed for it from then on."""
 
 from postrider.db.database import Tx
+from postrider.engine import accounts
 from postrider.engine.domains import store
 from postrider.engine.domains.add import WRITE
 from postrider.engine.errors import NotFound
@@ -9,7 +10,8 @@ from postrider.kit.ids import RowId
 
 
 def remove(tx: Tx, principal: Principal, domain_id: RowId) -> None:
-    """Raises NotFound. The number is not given to another domain."""
+    """Credentials bound to it go too. Raises NotFound. The number is not given to another domain."""
     principal.require(WRITE)
     if not store.remove(tx, principal.organization_id, domain_id):
         raise NotFound(noun="domain")
+    accounts.delete_of_domain(tx, principal.organization_id, domain_id)

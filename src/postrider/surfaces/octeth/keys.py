@@ -6,6 +6,8 @@ from postrider.kit.ids import random_hex
 USER_LABEL = "octeth"  # a user's key: APIKey on /api.php
 SENDER_LABEL = "octeth_sender"  # a sender domain's key: the bearer of /api/v1
 
+SENDER_SCOPES = ("messages:send", "messages:read", "domains:read")
+
 USER_GROUPS, USER_DIGITS = 8, 4
 SENDER_GROUPS, SENDER_DIGITS = 4, 8
 
@@ -22,5 +24,5 @@ def sender_key() -> str:
 
 KEYS = (
     KeyKind(USER_LABEL, USER_LABEL, user_key),
-    KeyKind(SENDER_LABEL, SENDER_LABEL, sender_key, for_domain=True),
+    KeyKind(SENDER_LABEL, SENDER_LABEL, sender_key, scopes=SENDER_SCOPES, for_domain=True),
 )

@@ -9,12 +9,11 @@ from postrider.surfaces.common.operations import Call
 from postrider.surfaces.octeth.command import Command, Parameter, Payload, Values
 from postrider.surfaces.octeth.domains import domain_id, found_domain, shown_time
 from postrider.surfaces.octeth.errors import Code, Form
-from postrider.surfaces.octeth.keys import SENDER_LABEL, sender_key
+from postrider.surfaces.octeth.keys import SENDER_LABEL, SENDER_SCOPES, sender_key
 from postrider.surfaces.octeth.parameters import NOTE, NUMBER
 
 READ, WRITE = "credentials:read", "credentials:write"
 MASK = "********"
-SCOPES = ("messages:send", "messages:read", "domains:read")  # of a sender domain's key
 
 
 async def add_api(call: Call, values: Values) -> Payload:
@@ -29,7 +28,7 @@ async def add_api(call: Call, values: Values) -> Payload:
             name=values["Description"],
             secret=secret,
             sealer=services.sealer,
-            scopes=SCOPES,
+            scopes=SENDER_SCOPES,
             domain_id=domain.id,
         )
     )

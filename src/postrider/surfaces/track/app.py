@@ -16,9 +16,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from postrider.engine import engagement
+from postrider.engine import content, engagement
 from postrider.engine.engagement import Hit, HitKind, Target
-from postrider.kit.address import parse_mailbox
 from postrider.surfaces.common.body import read_body
 from postrider.surfaces.common.services import Services, Unavailable
 
@@ -152,7 +151,7 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 
 
 def _sender(target: Target) -> str:
-    mailbox = parse_mailbox(target.from_header)
+    mailbox = content.stored_mailbox(target.from_header)
     return mailbox.name or mailbox.domain
 
 

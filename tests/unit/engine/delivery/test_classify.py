@@ -1,5 +1,6 @@
 """What real receivers say, and what it must be taken for."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,31 @@ def test_a_reply_is_taken_for_what_it_means(
     assert (found.verdict, found.bounce_class, found.category) == (verdict, bounce_class, category), (
         found.rule
     )
+
+
+@pytest.mark.parametrize("wire", [row[0] for row in ROWS])
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO, Stage.MAIL])
+def test_no_reply_condemns_an_address_that_was_not_named_yet(wire: str, stage: Stage) -> None:
+    reply = ReplyReader().feed(wire.encode() + b"\r\n")[0]
+    assert classify(reply.code, reply.enhanced, reply.text, stage).bounce_class is not HARD
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Message expired", "Message expired -> 451 4.4.0 the host did not respond", "Message has expired"],
+)
+@pytest.mark.parametrize("enhanced", [None, "5.0.0", "5.4.7", "5.4.300", "5.4.316"])
+@pytest.mark.parametrize("stage", [Stage.RCPT, Stage.END])
+def test_a_550_for_a_message_that_expired_elsewhere_is_soft(
+    text: str, enhanced: str | None, stage: Stage
+) -> None:
+    found = classify(550, enhanced, text, stage)
+    assert (found.verdict, found.bounce_class, found.category) == (Verdict.BOUNCED, SOFT, Category.CONNECTION)
+
+
+@pytest.mark.parametrize("words", ["Mailbox has expired", "The account x@y.example expired"])
+def test_a_mailbox_that_expired_is_gone(words: str) -> None:
+    assert classify(550, None, words, Stage.END).bounce_class is HARD
 
 
 def test_the_table_is_large_enough_to_mean_something() -> None:
@@ -123,3 +149,17 @@ def test_faulty_rules_are_refused_on_load(source: str) -> None:
 def test_a_long_reply_is_classified_quickly() -> None:
     text = "user " * 4_000 + "x" * 4_000
     assert classify(550, None, text, Stage.RCPT).verdict is Verdict.BOUNCED
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("user ", "absender", "utente ", "empfänger", "sender ", "your domain a.b ", "mailbox temporarily "),
+        *("user x@y.example ", "recipient x@", "helo name ", "message ", "message size exceeds "),
+    ],
+)
+def test_no_reply_can_keep_the_classifier_busy(words: str) -> None:
+    classify(550, None, "warm", Stage.RCPT)
+    began = time.process_time()
+    classify(550, None, words * 1_000, Stage.RCPT)
+    assert time.process_time() - began < 0.2
