@@ -49,14 +49,14 @@ class Postrider:
     """`with Postrider(store_url, folder, relay_url=…) as server:` — settings as in Settings."""
 
     def __init__(self, store_url: str, folder: Path, **settings: Any) -> None:
-        self.http_port, self.smtp_port = free_port(), free_port()
+        self.http_port, self.smtp_port, self.inbound_port = free_port(), free_port(), free_port()
         self._log = folder / "serve.log"
         self._settings: dict[str, Any] = {
             "data_dir": folder / "data",
             "database_url": "" if store_url.startswith("sqlite") else store_url,
             "http_port": self.http_port,
             "smtp_port": self.smtp_port,
-            "inbound_port": free_port(),
+            "inbound_port": self.inbound_port,
             "hostname": "mx.postrider.test",
             **settings,
         }

@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Host, Mount, Route
 from postrider.db import lease, marks, migrate
 from postrider.db.database import Database, Tx, Unavailable
 from postrider.db.notices import Listener
-from postrider.engine import insight, journal, sending
+from postrider.engine import insight, journal, sending, webhooks
 from postrider.engine.accounts import KeyKind, Keyring, Sessions
 from postrider.engine.delivery import sites
 from postrider.engine.delivery.attempt import Workshop
@@ -34,6 +34,7 @@ from postrider.engine.sending.bulk import expand_page
 from postrider.engine.sending.routes import Delivery
 from postrider.kit import clock
 from postrider.kit.dns import Resolver
+from postrider.kit.outgoing import Outgoing
 from postrider.kit.seal import Sealer, load_or_make_master_key
 from postrider.metrics import Metrics
 from postrider.settings import Settings
@@ -42,17 +43,21 @@ from postrider.surfaces.common.services import Services, Surface
 from postrider.surfaces.common.smtp import tls
 from postrider.surfaces.common.smtp.options import SmtpOptions
 from postrider.surfaces.common.smtp.server import SmtpServer
+from postrider.surfaces.inbound import post
 from postrider.surfaces.smtp.door import Door
 from postrider.workers.deliver import Deliver
 from postrider.workers.follow import Follow
 from postrider.workers.jobs import Jobs
 from postrider.workers.loop import Loop
+from postrider.workers.notify import Notify
 from postrider.workers.recheck import Recheck
 from postrider.workers.retention import Retention
 from postrider.workers.timers import Timers, release
 
 ROLES = ("web", "smtp", "inbound", "deliver", "follow", "notify", "jobs", "timers")
 STOP_TIMEOUT_S = 30.0
+NOTIFY_STOP_S = 5.0  # posts that are cut off are made again
+INBOUND_STOP_S = 5.0  # mail servers that are cut off try again, and what was taken twice counts once
 SWITCH_INTERVAL_S = 0.001  # how long a busy thread keeps the writer from the interpreter
 
 SURFACES: tuple[Surface, ...] = (
@@ -63,7 +68,11 @@ SURFACES: tuple[Surface, ...] = (
     console.SURFACE,
 )
 KEY_KINDS: tuple[KeyKind, ...] = tuple(kind for surface in SURFACES for kind in surface.keys)
-FOLLOWERS: tuple[journal.Follower, ...] = (journal.Follower("insight", insight.count),)
+FORMATS: webhooks.Formats = {each.webhooks.name: each.webhooks for each in SURFACES if each.webhooks}
+FOLLOWERS: tuple[journal.Follower, ...] = (
+    journal.Follower("insight", insight.count),
+    webhooks.follower(FORMATS),
+)
 
 _log = structlog.get_logger("postrider")
 
@@ -116,6 +125,7 @@ class Node:
         self.worker = lease.Worker(f"{secrets.token_hex(6)}-{os.getpid()}", _node_name(settings.data_dir))
         self.signers = Signers()
         self.resolver = Resolver(settings.resolvers)  # one cache for checks and deliveries
+        self.outgoing = Outgoing(self.resolver, allow_private=settings.webhook_allow_private)
         self.lost = asyncio.Event()  # our lease has ended: stop, others hold our work
         self._tasks: list[asyncio.Task[None]] = []
         self._loops: list[Loop] = []
@@ -123,6 +133,7 @@ class Node:
         self._listener: Listener | None = None
         self.http_port = 0
         self.smtp_port = 0
+        self.inbound_port = 0
 
     async def start(self) -> None:
         """Migrate, take over what an earlier process of this node left, and begin every role."""
@@ -145,6 +156,7 @@ class Node:
             {EXPAND: lambda tx, job: expand_page(tx, job, self.installation.routes)},
             self._wake,
         )
+        self.notify = Notify(self.db, self.worker.id, FORMATS, self.outgoing, self.installation.sealer)
         self.timers = Timers(self.db, self.worker, self.keyring, self.lost.set)
         self.retention = Retention(self.db, body_kept_ms=self.settings.body_retention_days * clock.DAY)
         self.recheck = Recheck(self.db, self.resolver, self.settings.hostname)
@@ -153,6 +165,7 @@ class Node:
             self._listener = Listener(self.db, self._wake)
         for role, loop in (
             ("follow", self.follow.loop),
+            ("notify", self.notify.loop),
             ("jobs", self.jobs.loop),
             ("deliver", self.deliver.loop),
             ("timers", self.retention.loop),
@@ -162,6 +175,8 @@ class Node:
                 self._run(loop)
         if "smtp" in self.roles:
             await self._start_smtp()
+        if "inbound" in self.roles:
+            await self._start_inbound()
         if "web" in self.roles:
             await self._start_web()
 
@@ -175,12 +190,14 @@ class Node:
         await self.sender.drain()
         await self.intake.drain(STOP_TIMEOUT_S)
         try:
+            await self.notify.finish(NOTIFY_STOP_S)
             await self.deliver.finish(STOP_TIMEOUT_S)
             await self.db.write(self._leave)
         except Unavailable as lost:  # the next start of this node, or the others, free what we held
             _log.warning("left_without_word", reason=str(lost))
         if self._listener is not None:
             await asyncio.to_thread(self._listener.stop)
+        await self.outgoing.close()
         self.signers.close()
         self.db.close()
         self._lock.close()
@@ -195,6 +212,7 @@ class Node:
             sender=self.sender,
             intake=self.intake,
             resolver=self.resolver,
+            outgoing=self.outgoing,
             base_url=settings.base_url,
             hostname=settings.hostname,
             smtp_port=self.smtp_port or settings.smtp_port,
@@ -259,14 +277,25 @@ class Node:
 
     async def _start_smtp(self) -> None:
         settings = self.settings
-        if settings.smtp_certificate:
-            files = tls.CertificateFiles(Path(settings.smtp_certificate), Path(settings.smtp_certificate_key))
-        else:
-            files = tls.ensure_self_signed(settings.data_dir, settings.hostname)
         door = Door(self.services(), settings.trusted_networks)
-        server = SmtpServer(door, SmtpOptions(hostname=settings.hostname), tls.server_context(files))
+        options = SmtpOptions(hostname=settings.hostname)
+        server = SmtpServer(door, options, tls.server_context(self._certificate()))
         self.smtp_port = await server.start(settings.smtp_host, settings.smtp_port)
         self._stops.append(lambda: server.stop(STOP_TIMEOUT_S))
+
+    async def _start_inbound(self) -> None:
+        settings = self.settings
+        backend = post.Post(self.services(), self.metrics.came_back)
+        options = post.options(settings.hostname)
+        server = SmtpServer(backend, options, tls.server_context(self._certificate()))
+        self.inbound_port = await server.start(settings.inbound_host or settings.smtp_host, settings.inbound_port)
+        self._stops.append(lambda: server.stop(INBOUND_STOP_S))
+
+    def _certificate(self) -> tls.CertificateFiles:
+        settings = self.settings
+        if settings.smtp_certificate:
+            return tls.CertificateFiles(Path(settings.smtp_certificate), Path(settings.smtp_certificate_key))
+        return tls.ensure_self_signed(settings.data_dir, settings.hostname)
 
     async def _start_web(self) -> None:
         settings = self.settings

@@ -17,8 +17,10 @@ app = typer.Typer(
 )
 account_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation.")
 domain_app = typer.Typer(no_args_is_help=True, help="Sending domains.")
+rollups_app = typer.Typer(no_args_is_help=True, help="The counts that reports are made of.")
 app.add_typer(account_app, name="account")
 app.add_typer(domain_app, name="domain")
+app.add_typer(rollups_app, name="rollups")
 
 
 @app.command()
@@ -115,6 +117,16 @@ def domain_add(
     typer.echo(f"{domain.name}: {domain.status}. Publish in DNS:")
     for record in domains.records(domain, keys, installation.settings.hostname):
         typer.echo(f"  {record.type:6}{record.name}  {record.value}")
+
+
+@rollups_app.command("rebuild")
+def rollups_rebuild() -> None:
+    """Count anew what the journal still holds and correct the rest; nodes may run meanwhile."""
+    from postrider.engine import insight
+
+    installation = _installation()
+    installation.migrate()
+    typer.echo(f"Rows corrected: {insight.rebuild(installation.db)}")
 
 
 @app.command()

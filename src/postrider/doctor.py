@@ -76,6 +76,7 @@ def ports(settings: Settings) -> Iterator[Finding]:
     for name, host, port in (
         ("web", settings.http_host, settings.http_port),
         ("smtp", settings.smtp_host, settings.smtp_port),
+        ("inbound", settings.inbound_host or settings.smtp_host, settings.inbound_port),
     ):
         if _is_listening(host, port):
             yield Finding("ok", name, f"{host}:{port} answers")

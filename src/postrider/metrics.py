@@ -28,6 +28,9 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self._inbound = Counter(
+            "postrider_inbound", "Mails that came back, by what they did.", ["kind"], registry=self.registry
+        )
         self._lanes_due = Gauge("postrider_lanes_due", "Lanes with mail due.", registry=self.registry)
         self._oldest = Gauge(
             "postrider_queue_age_seconds", "How long the longest waiting lane waits.", registry=self.registry
@@ -51,6 +54,10 @@ class Metrics:
         self._attempts.labels(outcome.verdict.value, site if site in self._sites else "other").inc()
         if claimed.attempts == 0:
             self._first_attempt.observe(max(0, clock.now_ms() - claimed.created_at) / 1000)
+
+    def came_back(self, kind: str) -> None:
+        """After each mail to an address of ours."""
+        self._inbound.labels(kind).inc()
 
     def ask(self, tx: Tx) -> bytes:
         """The whole text; the gauges are asked of the store now."""

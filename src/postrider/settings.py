@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     http_port: int = Field(8080, description="Port of the web server.")
     smtp_host: str = Field("127.0.0.1", description="Address SMTP submission listens on.")
     smtp_port: int = Field(1587, description="Port of SMTP submission.")
-    inbound_port: int = Field(1525, description="Port for bounces, complaints and replies.")
+    inbound_host: str = Field("", description="Address the inbound server listens on; empty: SMTP_HOST.")
+    inbound_port: int = Field(1525, description="Port for bounces, complaints and mailed opt-outs.")
     public_url: str = Field(
         "", description="How the world reaches the web server; empty: http://localhost:HTTP_PORT."
     )
@@ -47,6 +48,9 @@ class Settings(BaseSettings):
     dns_servers: str = Field("", description="host:port, comma separated; empty: the system's resolvers.")
     delivery_port: int = Field(25, description="Port of receiving mail servers.")
     delivery_allow_private: bool = Field(False, description="Deliver to mail servers on private addresses.")
+    webhook_allow_private: bool = Field(
+        False, description="Post webhooks to private addresses too, and to http:// URLs."
+    )
     smtp_trust: str = Field(
         "", description="CIDR=credential username, comma separated: submission without AUTH."
     )

@@ -16,6 +16,7 @@ from postrider.engine.domains import DomainStatus
 from postrider.engine.domains.model import Purpose
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Status, Stream
+from postrider.engine.suppression import Reason, Scope, Source
 from postrider.surfaces.common.openapi import describe
 from postrider.surfaces.common.operations import Manner, make_app
 from postrider.surfaces.mailerlogic import app, vocabulary
@@ -45,6 +46,9 @@ def test_every_word_of_the_engine_is_translated_or_left_unsaid() -> None:
     assert set(vocabulary.STREAMS.values()) == set(Stream)
     assert set(vocabulary.DOMAIN_STATUSES) == set(DomainStatus)
     assert set(vocabulary.PURPOSES) == set(Purpose)
+    assert set(vocabulary.SUPPRESSIONS) == set(vocabulary.REASONS) == set(Reason)
+    assert set(vocabulary.SCOPES) == set(Scope)
+    assert set(vocabulary.SOURCES) == set(Source)
 
 
 def test_openapi_is_valid_and_names_every_route() -> None:

@@ -23,12 +23,13 @@ WALKED = load("octeth")
 BY_ID = {command.id: command for command in (*COMMANDS, *users.REST)}
 NOT_YET = {
     *("addWebhook", "deleteWebhook", "getWebhooks", "createWebhookPublic", "deleteWebhookPublic"),
-    *("listWebhooksPublic", "getEvents", "listEventsPublic", "aggrEvents", "domainStats"),
-    *("suppressionBrowse", "suppressionImport", "suppressionDelete"),
+    "listWebhooksPublic",
 }
 FORMS = {
     Form.NUMBER: {("number", False), ("none", False)},
     Form.NUMBER_AND_MESSAGE: {("number", True)},
+    Form.LIST: {("list", False)},
+    Form.LIST_AND_MESSAGE: {("list", True)},
 }
 NOBODYS = 2_000_000
 
@@ -54,6 +55,12 @@ GOOD: dict[str, Parameters] = {
     "createUserApiKey": lambda client: {"note": "Nightly", "boundipaddress": "127.0.0.1"},
     "deleteUserApiKey": lambda client: {"apikeyid": client.numbers["user_key"]},
     "listUserApiKeys": NOTHING,
+    "getEvents": lambda client: {**DOMAIN_ID(client), "StartFrom": 0, "RetrieveCount": "50"},
+    "aggrEvents": DOMAIN_ID,
+    "domainStats": DOMAIN_ID,
+    "suppressionBrowse": lambda client: {"SearchPattern": "*@example.com"},
+    "suppressionImport": lambda client: {"EmailAddresses": '["ann@example.com"]'},
+    "suppressionDelete": lambda client: {"EmailAddress": "ann@example.com"},
 }
 # Each documented number of each command, and what is answered with it; 99998 is asked of all of them.
 WRONG: dict[str, dict[int, dict[str, Any]]] = {
@@ -87,6 +94,17 @@ WRONG: dict[str, dict[int, dict[str, Any]]] = {
     "createUserApiKey": {1: {}, 2: {"Note": "Key", "BoundIpAddress": "somewhere"}},
     "deleteUserApiKey": {1: {}, 2: {"apikeyid": NOBODYS}},
     "listUserApiKeys": {},
+    "getEvents": {
+        1: {"StartFrom": 0, "RetrieveCount": 5},
+        2: {"DomainID": NOBODYS, "StartFrom": 0, "RetrieveCount": 5},
+        4: {"DomainID": 1, "RetrieveCount": 5},
+        5: {"DomainID": 1, "StartFrom": 0, "RetrieveCount": "all"},
+    },
+    "aggrEvents": {1: {}, 2: {"DomainID": NOBODYS}},
+    "domainStats": {1: {}, 2: {"DomainID": NOBODYS}},
+    "suppressionBrowse": {},
+    "suppressionImport": {1: {}, 2: {"EmailAddresses": "ann@example.com"}},
+    "suppressionDelete": {1: {}, 2: {"EmailAddress": "nobody"}},
 }
 # Told by tests of their own, or by nothing here: captcha and second factor, failures of a store.
 ELSEWHERE = {"userLogin": {4, 5, 6, 101}, "addDomain": {3}, "createUserApiKey": {3, 4}}
@@ -215,6 +233,10 @@ async def test_every_command_answers_each_of_its_documented_numbers(client: Clie
                     told: Any = {"Success": False, "ErrorCode": number}
                 case Form.NUMBER_AND_MESSAGE:
                     told = {"Success": False, "ErrorCode": number, "ErrorMessage": expected}
+                case Form.LIST:
+                    told = {"Success": False, "ErrorCode": [number]}
+                case Form.LIST_AND_MESSAGE:
+                    told = {"Success": False, "ErrorCode": [number], "ErrorMessage": expected}
                 case Form.LISTS:
                     told = {"Success": False, "ErrorCode": [number], "ErrorText": [expected]}
                 case Form.ERRORS:
@@ -263,7 +285,7 @@ async def test_another_organizations_numbers_are_answered_like_unknown_ones(
                 assert refused.json().get("Success") is not True, operation_id
                 asked += 1
     after = [await ask(client, each, DOMAIN_ID(client)) for each in ("getDomains", "getApis", "getSmtps")]
-    assert asked == 13
+    assert asked == 16
     assert [answer.json() for answer in before] == [answer.json() for answer in after]
 
 

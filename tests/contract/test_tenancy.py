@@ -12,13 +12,15 @@ import httpx2
 import pytest
 from tests.factories import PASSWORD, Running, make_account, make_domain, running_node
 
-from postrider.engine import accounts, messages
+from postrider.app import FORMATS
+from postrider.engine import accounts, messages, suppression, webhooks
 from postrider.engine.accounts import NewAccount
 from postrider.engine.domains import Domain
 from postrider.engine.messages import Stream, queue
 from postrider.engine.principal import Principal
 from postrider.engine.sending import campaigns
 from postrider.engine.sending.campaigns import Definition
+from postrider.engine.suppression import Class, New, Reason
 from postrider.kit.ids import RowId, to_base32, to_uuid
 from postrider.surfaces.common.operations import Operation
 from postrider.surfaces.console.app import OPERATIONS as CONSOLE
@@ -50,6 +52,9 @@ class Owned:
     key_ids: dict[str, RowId]
     campaign_id: RowId
     lane_id: int
+    suppression_id: RowId
+    opted_out: str
+    webhook_ids: dict[str, RowId]
 
 
 def uuid(pick: Callable[[Owned], RowId]) -> Callable[[Owned], str]:
@@ -66,10 +71,16 @@ NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
         ("/api/v1/customer/domains", "id"): uuid(lambda owned: owned.domain.id),
         ("/api/v1/smtp-credentials", "credential_id"): uuid(lambda owned: owned.smtp_id),
         ("/api/v1/emails", "email_id"): uuid(lambda owned: owned.message_id),
+        ("/api/v1/customer/suppressions", "suppressionId"): uuid(lambda owned: owned.suppression_id),
+        ("/api/v1/customer/unsubscribes", "email"): lambda owned: owned.opted_out,
+        ("/api/v1/customer/webhooks", "webhookId"): uuid(lambda owned: owned.webhook_ids["mailerlogic"]),
     },
     "penguinmails": {
         ("/api/v1/emails", "message_id"): prefixed("msg", lambda owned: owned.message_id),
         ("/api/v1/platform", "key_id"): prefixed("key", lambda owned: owned.key_ids["penguinmails"]),
+        ("/api/v1/webhooks", "webhook_id"): prefixed(
+            "webhook", lambda owned: owned.webhook_ids["penguinmails"]
+        ),
     },
     "nudgecampaign": {
         ("/v2/campaigns", "campaign_id"): prefixed("cmp", lambda owned: owned.campaign_id),
@@ -81,6 +92,7 @@ NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
         ("/v1/messages", "id"): uuid(lambda owned: owned.message_id),
         ("/v1/domains", "id"): uuid(lambda owned: owned.domain.id),
         ("/v1/queues", "id"): lambda owned: str(owned.lane_id),
+        ("/v1/suppressions", "id"): uuid(lambda owned: owned.suppression_id),
     },
 }
 # Bodies that pass: an operation that reads its body first must come as far as looking the id up.
@@ -119,7 +131,24 @@ async def owned(running: Running) -> Owned:
     )
     place = queue.Place(other.organization_id, Stream.TRANSACTIONAL, "capture")
     lane = db.write_now(queue.add_lanes, [place], lambda _: 1)[place]
-    return Owned(domain, message.id, smtp.id, keys, campaign.id, lane.id)
+    blocked, opted_out = (
+        db.write_now(
+            suppression.put, principal, New(address_key=f"{reason}@other.test", class_=class_, reason=reason)
+        )
+        for class_, reason in ((Class.BLOCK, Reason.MANUAL), (Class.OPTOUT, Reason.UNSUBSCRIBED))
+    )
+    hooks = {
+        format_.name: db.write_now(
+            lambda tx, format_=format_: webhooks.create_endpoint(
+                tx, principal, format_, sealer=sealer, allow_private=False,
+                url="https://other.test/hook", events=format_.names[:1], secret="theirs",
+            )
+        ).id
+        for format_ in FORMATS.values()
+    }  # fmt: skip
+    return Owned(
+        domain, message.id, smtp.id, keys, campaign.id, lane.id, blocked.id, opted_out.address_key, hooks
+    )
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

@@ -15,7 +15,7 @@ from bench.processes import free_port, listens, wait_until
 NEEDED = ("postfix", "opendkim")
 PATH = "/usr/sbin:/usr/bin"
 TIMEOUT_S = 20.0
-UNUSED_PORT = 9  # it relays nothing
+UNUSED_PORT = 9  # it relays nothing, unless told to
 NOBODY = 65_534
 KEPT = f"""
 virtual_mailbox_domains = example.com
@@ -41,7 +41,14 @@ def missing() -> list[str]:
 
 
 class Postfix:
-    """`with Postfix() as receiver:` takes mail to example.com on `receiver.port`."""
+    """`with Postfix() as receiver:` takes mail to example.com on `receiver.port`.
+
+    All other mail goes to `next_hop`, a port; `more` is appended to its main.cf.
+    """
+
+    def __init__(self, *, next_hop: int = UNUSED_PORT, more: str = "") -> None:
+        self._next_hop = next_hop
+        self._more = more
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="postfix-"))
@@ -51,7 +58,7 @@ class Postfix:
             (self._folder / name).mkdir()
         shutil.chown(self._folder / "data", "postfix")
         os.chown(self._folder / "mail", NOBODY, NOBODY)
-        settings = (MAIN_CF + KEPT).format(folder=self._folder, sink_port=UNUSED_PORT)
+        settings = (MAIN_CF + KEPT).format(folder=self._folder, sink_port=self._next_hop) + self._more
         (self._folder / "etc/main.cf").write_text(settings)
         (self._folder / "etc/master.cf").write_text(MASTER_CF.format(port=self.port) + VIRTUAL)
         self._postfix("start")

@@ -12,6 +12,7 @@ from postrider.engine.journal import tables as journal
 from postrider.engine.messages import tables as messages
 from postrider.engine.sending import tables as sending
 from postrider.engine.suppression import tables as suppression
+from postrider.engine.webhooks import tables as webhooks
 
 __all__ = [
     "accounts",
@@ -26,4 +27,5 @@ __all__ = [
     "metadata",
     "sending",
     "suppression",
+    "webhooks",
 ]

@@ -20,6 +20,11 @@ def id_floor(at_ms: int) -> RowId:
     return max(0, at_ms).to_bytes(6, "big") + bytes(ID_BYTES - 6)
 
 
+def id_time(row_id: RowId) -> int:
+    """When an id was made, in ms: its first 6 bytes."""
+    return int.from_bytes(row_id[:6], "big")
+
+
 def to_uuid(row_id: RowId) -> str:
     """The UUID text of an id: 019…-….-7…"""
     text = row_id.hex()

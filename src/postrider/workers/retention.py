@@ -3,7 +3,7 @@
 Once an hour, organization by organization, in short writes; a kill loses nothing but the place in the round.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
@@ -48,13 +48,12 @@ class Retention:
         return False
 
     async def _of_organization(self, organization_id: int, dropped: dict[str, int]) -> None:
-        steps: tuple[tuple[str, Awaitable[int]], ...] = (
-            ("bodies", self._bodies(organization_id)),
-            ("captured", self._until_none(control.trim_captured, organization_id)),
-            ("events", self._events(organization_id)),
-        )
+        steps = (("bodies", self._bodies), ("captured", self._captured), ("events", self._events))
         for name, step in steps:
-            dropped[name] = dropped.get(name, 0) + await step
+            dropped[name] = dropped.get(name, 0) + await step(organization_id)
+
+    async def _captured(self, organization_id: int) -> int:
+        return await self._until_none(control.trim_captured, organization_id)
 
     async def _bodies(self, organization_id: int) -> int:
         after: RowId | None = b""

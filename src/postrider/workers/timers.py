@@ -7,7 +7,7 @@ import structlog
 
 from postrider.db import lease
 from postrider.db.database import Database, Tx
-from postrider.engine import accounts, jobs, journal, sending
+from postrider.engine import accounts, jobs, journal, sending, webhooks
 from postrider.engine.accounts import Keyring
 from postrider.engine.messages import queue
 from postrider.workers.loop import Loop
@@ -22,6 +22,7 @@ def release(tx: Tx, dead: Sequence[str]) -> int:
         return 0
     journal.release_shards(tx, dead)
     jobs.release_dead(tx, dead)
+    webhooks.release_dead(tx, dead)
     return queue.release_dead(tx, dead)
 
 

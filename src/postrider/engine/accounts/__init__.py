@@ -29,6 +29,7 @@ from postrider.engine.accounts.sessions import Lifetimes, OpenSession, Sessions,
 from postrider.engine.accounts.store import (
     delete_of_domain,
     first_live,
+    month_of,
     next_number,
     organization,
     organization_ids,
@@ -38,6 +39,7 @@ from postrider.engine.accounts.store import (
     touch_credentials,
     use,
 )
+from postrider.engine.accounts.usage import usage_of
 
 __all__ = [
     "PLANS",
@@ -75,6 +77,7 @@ __all__ = [
     "list_keys",
     "list_smtp",
     "list_users",
+    "month_of",
     "next_number",
     "organization",
     "organization_ids",
@@ -86,5 +89,6 @@ __all__ = [
     "set_smtp_status",
     "touch_credentials",
     "update_smtp",
+    "usage_of",
     "use",
 ]

@@ -21,6 +21,7 @@ from postrider.engine.accounts.model import (
 )
 from postrider.engine.accounts.tables import credentials, memberships, sessions, users
 from postrider.engine.accounts.tables import organizations as organizations_table
+from postrider.engine.accounts.tables import usage as usage_table
 from postrider.engine.errors import Conflict
 from postrider.kit import clock, json
 from postrider.kit.ids import RowId
@@ -285,7 +286,7 @@ def use(tx: Tx, amounts: dict[int, tuple[int, int]]) -> set[int]:
 
     One update with the limit in its WHERE: parallel senders cannot pass it together.
     """
-    month = int(clock.to_datetime(clock.now_ms()).strftime("%Y%m"))
+    month = month_of(clock.now_ms())
     rows = [
         (organization_id, month, amount, allowed) for organization_id, (amount, allowed) in amounts.items()
     ]
@@ -295,6 +296,22 @@ def use(tx: Tx, amounts: dict[int, tuple[int, int]]) -> set[int]:
         _add_month(tx, [row[:2] for row in missing])
         granted |= {row[0] for row in _use(tx, missing)}
     return granted
+
+
+def month_of(at: int) -> int:
+    """The calendar month of a time, UTC, as 202611."""
+    return int(clock.to_datetime(at).strftime("%Y%m"))
+
+
+def usage_of(tx: Tx, organization_id: int, months: Sequence[int]) -> dict[int, int]:
+    """Messages accepted by month, of these that have any."""
+    table = usage_table.c
+    rows = tx.execute(
+        select(table.month, table.messages).where(
+            table.organization_id == organization_id, table.month.in_(list(months))
+        )
+    )
+    return {row.month: row.messages for row in rows}
 
 
 def _organization(

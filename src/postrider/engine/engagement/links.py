@@ -45,7 +45,10 @@ def target_of(tx: Tx, organization_id: int, message_id: RowId) -> Target | None:
 
 
 def unsubscribe(tx: Tx, organization_id: int, message_id: RowId, *, source: str) -> bool:
-    """Record an opt-out, once a message; `source` is link or one-click. False: there is no such message."""
+    """Record an opt-out, once a message; False: there is no such message.
+
+    `source` is link, one-click, mail or feedback-loop.
+    """
     if messages.one(tx, organization_id, message_id) is None:
         return False
     journal.record(

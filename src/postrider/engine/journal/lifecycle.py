@@ -49,6 +49,16 @@ def suppression_of(event: Event, address_key: str, domain_hex: str | None) -> En
             return None
 
 
+def is_soft_bounce(event: Event) -> bool:
+    """One of which several in a row suppress an address; alone it says little."""
+    return event.kind is EventKind.BOUNCED and (event.data or {}).get("class") == "soft"
+
+
+def soft_bounces(event: Event, address_key: str) -> Entry:
+    """The entry for the last of too many soft bounces in a row."""
+    return _entry(event, address_key, Scope.ORGANIZATION, "", Class.BLOCK, Reason.SOFT_BOUNCES, "system")
+
+
 def _entry(
     event: Event, address_key: str, scope: Scope, scope_id: str, class_: Class, reason: Reason, source: str
 ) -> Entry:

@@ -1,6 +1,6 @@
 """The SQL of the event log and its tail."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -10,7 +10,7 @@ from postrider.db.portable import Batch, Statement, insert_batch
 from postrider.engine.journal.model import Event, EventKind
 from postrider.engine.journal.tables import event_tail, events, parked_events, tail_shards
 from postrider.kit import clock, json
-from postrider.kit.ids import RowId, id_floor
+from postrider.kit.ids import RowId, id_floor, id_time
 
 TIMELINE_MAX = 1_000
 DROPPED_AT_ONCE = 500
@@ -28,6 +28,19 @@ _read_tail = Statement(
     f"""SELECT {", ".join(f"e.{name}" for name in _COLUMNS)} FROM event_tail t
         JOIN events e ON e.organization_id = t.organization_id AND e.id = t.event_id
         WHERE t.shard = :shard ORDER BY t.event_id LIMIT :limit"""  # noqa: S608
+)
+_moments = Batch(
+    f"""SELECT {", ".join(f"e.{name}" for name in _COLUMNS)} FROM v
+        JOIN events e ON e.organization_id = v.organization_id AND e.message_id = v.message_id
+        WHERE e.kind = v.kind AND e.at = v.at""",  # noqa: S608
+    organization_id=int,
+    message_id=bytes,
+    kind=int,
+    at=int,
+)
+_page_after = Statement(
+    f"""SELECT {", ".join(_COLUMNS)} FROM events
+        WHERE organization_id = :organization_id AND id > :after ORDER BY id LIMIT :limit"""  # noqa: S608
 )
 _take_shards = Statement("UPDATE tail_shards SET owner = :owner WHERE owner IS NULL")
 _our_shards = Statement("SELECT shard FROM tail_shards WHERE owner = :owner")
@@ -137,6 +150,39 @@ def of_messages(tx: Tx, organization_id: int, message_ids: Sequence[RowId]) -> l
     return [
         Event(row[0], _KIND[row[2]], row[3], row[4], row[5], row[6], row[7], row[8], row[1]) for row in rows
     ]
+
+
+def at_the_moment_of(tx: Tx, given: Sequence[Event]) -> list[Event]:
+    """All events of the kind, message and time (ms) of one of these: they, and those that tie with them."""
+    keys = {(event.organization_id, event.message_id, int(event.kind), event.at) for event in given}
+    return [_event_of(*row) for row in _moments(tx, sorted(keys, key=repr))]
+
+
+def page_after(tx: Tx, organization_id: int, after: RowId, limit: int) -> list[Event]:
+    """An organization's events past the id `after`, in the order they were recorded."""
+    rows = _page_after(tx, organization_id=organization_id, after=after, limit=limit)
+    return [_event_of(*row) for row in rows]
+
+
+def oldest(tx: Tx, organization_id: int) -> int | None:
+    """When the first event that is still kept was recorded, in ms."""
+    first = select(events.c.id).where(events.c.organization_id == organization_id).order_by(events.c.id)
+    event_id = tx.scalars(first.limit(1)).one_or_none()
+    return None if event_id is None else id_time(event_id)
+
+
+def not_followed(
+    tx: Tx, shard: int, organization_id: int, *, among: Collection[RowId] | None = None
+) -> set[RowId]:
+    """Events that followers have not taken, or could not: what waits in the tail, and what is parked."""
+    waiting = select(event_tail.c.event_id).where(
+        event_tail.c.shard == shard, event_tail.c.organization_id == organization_id
+    )
+    parked = select(parked_events.c.event_id).where(parked_events.c.organization_id == organization_id)
+    if among is not None:
+        waiting = waiting.where(event_tail.c.event_id.in_(list(among)))
+        parked = parked.where(parked_events.c.event_id.in_(list(among)))
+    return {*tx.scalars(waiting), *tx.scalars(parked)}
 
 
 def _row(event: Event) -> tuple[Any, ...]:

@@ -1,7 +1,9 @@
 """Entries of the suppression table, and what they mean for one message."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
+from typing import TypedDict
 
 from postrider.kit.ids import RowId
 
@@ -30,6 +32,19 @@ class Reason(StrEnum):
     OPERATOR = "operator"
 
 
+class Source(StrEnum):
+    """Who made an entry."""
+
+    SYSTEM = "system"
+    API = "api"
+    MANUAL = "manual"
+    LINK = "link"  # a click on the page that a link leads to
+    ONE_CLICK = "one-click"  # a mail program's button (RFC 8058)
+    MAIL = "mail"  # a mail to the unsubscribe address
+    FEEDBACK_LOOP = "feedback-loop"  # a report of the mailbox's provider
+    SIMULATOR = "simulator"
+
+
 class Verdict(Enum):
     FREE = "free"
     SUPPRESSED = "suppressed"
@@ -47,3 +62,40 @@ class Entry:
     source: str
     message_id: RowId | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Entry):
+    """An entry as it stands in the table."""
+
+    id: RowId
+    created_at: int
+    is_allowed: bool = False  # a block that an allow entry overrides
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorEntry:
+    """An address that the operator refuses for every organization; `reason` is told to operators only."""
+
+    address_key: str
+    reason: str
+    created_at: int
+
+
+class Filter(TypedDict, total=False):
+    """What a list of entries may be narrowed to; an empty sequence or None narrows nothing.
+
+    `pattern` is a part of the address (its `*` stand for anything), or the whole where `address_key` is
+    given; `since` and `until` are ms, the end not included.
+    """
+
+    before: RowId | None
+    classes: Sequence[Class]
+    scopes: Sequence[Scope]
+    reasons: Sequence[str]
+    sources: Sequence[str]
+    scope_id: str | None
+    address_key: str | None
+    pattern: str | None
+    since: int | None
+    until: int | None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from postrider.engine.suppression.model import Class, Entry, Scope, Verdict
+from postrider.engine.suppression.model import Class, Entry, Reason, Scope, Verdict
 from postrider.kit.ids import RowId
 
 
@@ -36,11 +36,25 @@ def decide(
                     return Verdict.UNSUBSCRIBED, entry.reason
             case Class.ALLOW:
                 allowed = True
+            case Class.BLOCK if entry.reason == Reason.OPERATOR:
+                return Verdict.SUPPRESSED, entry.reason
             case Class.BLOCK:
                 blocked = blocked or entry
     if blocked is not None and not allowed:
         return Verdict.SUPPRESSED, blocked.reason
     return Verdict.FREE, ""
+
+
+def is_allowed(entry: Entry, entries: Iterable[Entry]) -> bool:
+    """Whether a block has no effect anywhere, for an allow among `entries` reaches as far as it does."""
+    return entry.class_ is Class.BLOCK and any(
+        other.class_ is Class.ALLOW
+        and (
+            other.scope is Scope.ORGANIZATION
+            or (other.scope, other.scope_id) == (entry.scope, entry.scope_id)
+        )
+        for other in entries
+    )
 
 
 def _reaches(entry: Entry, going: Going) -> bool:

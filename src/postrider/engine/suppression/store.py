@@ -1,16 +1,21 @@
 """The SQL of suppression: looked up for whole batches, written one entry at a time or many."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, Select, delete, func, select
 
 from postrider.db.database import AnyRow, Tx
 from postrider.db.portable import Batch, insert_batch
-from postrider.engine.suppression.model import Class, Entry, Reason, Scope
-from postrider.engine.suppression.tables import suppressions
+from postrider.engine.suppression.model import Class, Entry, Filter, Kept, OperatorEntry, Reason, Scope
+from postrider.engine.suppression.tables import operator_suppressions, suppressions
 from postrider.kit import clock
 from postrider.kit.ids import RowId, new_id
+
+COUNT_MAX = 100_000  # as far as a list is counted
+_SPECIAL = re.compile(r"[\\%_]")  # of LIKE
 
 _find = Batch(
     """SELECT s.organization_id, s.address_key, s.scope, s.scope_id, s.class, s.reason, s.source, s.message_id
@@ -29,6 +34,10 @@ _insert = insert_batch(
     "message_id", "created_at",
     tail="ON CONFLICT (organization_id, address_key, scope, scope_id, class) DO NOTHING RETURNING id",
 )  # fmt: skip
+_insert_operator = insert_batch(
+    operator_suppressions, "address_key", "reason", "created_at",
+    tail="ON CONFLICT DO NOTHING RETURNING address_key",
+)  # fmt: skip
 
 
 def check(tx: Tx, addresses: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[Entry]]:
@@ -46,6 +55,11 @@ def check(tx: Tx, addresses: Sequence[tuple[int, str]]) -> dict[tuple[int, str],
 
 def add(tx: Tx, entries: Sequence[Entry]) -> int:
     """Enter them; an entry that is there already stays as it was. Answers how many are new."""
+    return len(insert(tx, entries))
+
+
+def insert(tx: Tx, entries: Sequence[Entry]) -> list[RowId]:
+    """As add; answers the ids of the new ones."""
     now = clock.now_ms()
     rows = [
         (
@@ -54,7 +68,7 @@ def add(tx: Tx, entries: Sequence[Entry]) -> int:
         )
         for entry in entries
     ]  # fmt: skip
-    return len(_insert(tx, rows)) if rows else 0
+    return [row[0] for row in _insert(tx, rows)] if rows else []
 
 
 def remove(tx: Tx, organization_id: int, suppression_id: RowId) -> bool:
@@ -63,6 +77,131 @@ def remove(tx: Tx, organization_id: int, suppression_id: RowId) -> bool:
         delete(table).where(table.c.organization_id == organization_id, table.c.id == suppression_id)
     )
     return bool(done.rowcount)
+
+
+def remove_address(
+    tx: Tx,
+    organization_id: int,
+    address_key: str,
+    classes: Sequence[Class],
+    scope: tuple[Scope, str] | None,
+) -> int:
+    table = suppressions.c
+    conditions = [
+        table.organization_id == organization_id,
+        table.address_key == address_key,
+        table["class"].in_([int(class_) for class_ in classes]),
+    ]
+    if scope is not None:
+        conditions += [table.scope == int(scope[0]), table.scope_id == scope[1]]
+    return tx.execute(delete(suppressions).where(*conditions)).rowcount
+
+
+def get(tx: Tx, organization_id: int, suppression_id: RowId) -> Kept | None:
+    table = suppressions.c
+    row = tx.execute(
+        _select().where(table.organization_id == organization_id, table.id == suppression_id)
+    ).one_or_none()
+    return None if row is None else _kept(row)
+
+
+def page(tx: Tx, organization_id: int, *, limit: int, offset: int, narrowed: Filter) -> list[Kept]:
+    """Newest first."""
+    query = _select().where(*_conditions(organization_id, narrowed))
+    return [
+        _kept(row) for row in tx.execute(query.order_by(suppressions.c.id.desc()).limit(limit).offset(offset))
+    ]
+
+
+def count(tx: Tx, organization_id: int, narrowed: Filter) -> int:
+    return _counted(tx, select(suppressions.c.id).where(*_conditions(organization_id, narrowed)))
+
+
+def page_addresses(tx: Tx, organization_id: int, *, limit: int, offset: int, narrowed: Filter) -> list[str]:
+    """Each address once, in order: as the unique index has them."""
+    key = suppressions.c.address_key
+    query = select(key).distinct().where(*_conditions(organization_id, narrowed))
+    return list(tx.execute(query.order_by(key).limit(limit).offset(offset)).scalars())
+
+
+def count_addresses(tx: Tx, organization_id: int, narrowed: Filter) -> int:
+    key = suppressions.c.address_key
+    return _counted(tx, select(key).distinct().where(*_conditions(organization_id, narrowed)))
+
+
+def page_operator(tx: Tx, *, after: str, limit: int) -> list[OperatorEntry]:
+    table = operator_suppressions.c
+    query = select(table.address_key, table.reason, table.created_at).where(table.address_key > after)
+    rows = tx.execute(query.order_by(table.address_key).limit(limit))
+    return [OperatorEntry(row.address_key, row.reason, row.created_at) for row in rows]
+
+
+def insert_operator(tx: Tx, address_key: str, reason: str) -> OperatorEntry | None:
+    """None where it is there already."""
+    now = clock.now_ms()
+    is_new = bool(_insert_operator(tx, [(address_key, reason, now)]))
+    return OperatorEntry(address_key, reason, now) if is_new else None
+
+
+def remove_operator(tx: Tx, address_key: str) -> OperatorEntry | None:
+    """What was there."""
+    table = operator_suppressions
+    statement = delete(table).where(table.c.address_key == address_key)
+    row = tx.execute(
+        statement.returning(table.c.address_key, table.c.reason, table.c.created_at)
+    ).one_or_none()
+    return None if row is None else OperatorEntry(row.address_key, row.reason, row.created_at)
+
+
+def _select() -> Select[Any]:
+    table = suppressions.c
+    return select(
+        table.organization_id, table.address_key, table.scope, table.scope_id, table["class"], table.reason,
+        table.source, table.message_id, table.note, table.id, table.created_at,
+    )  # fmt: skip
+
+
+def _conditions(organization_id: int, narrowed: Filter) -> list[ColumnElement[bool]]:
+    table = suppressions.c
+    conditions = [table.organization_id == organization_id]
+    if (before := narrowed.get("before")) is not None:
+        conditions.append(table.id < before)
+    for column, chosen in (
+        (table["class"], [int(each) for each in narrowed.get("classes", ())]),
+        (table.scope, [int(each) for each in narrowed.get("scopes", ())]),
+        (table.reason, list(narrowed.get("reasons", ()))),
+        (table.source, list(narrowed.get("sources", ()))),
+    ):
+        if chosen:
+            conditions.append(column.in_(chosen))
+    if (scope_id := narrowed.get("scope_id")) is not None:
+        conditions.append(table.scope_id == scope_id)
+    if (address_key := narrowed.get("address_key")) is not None:
+        conditions.append(table.address_key == address_key)
+    if pattern := narrowed.get("pattern"):
+        conditions.append(table.address_key.like(_like(pattern), escape="\\"))
+    if (since := narrowed.get("since")) is not None:
+        conditions.append(table.created_at >= since)
+    if (until := narrowed.get("until")) is not None:
+        conditions.append(table.created_at < until)
+    return conditions
+
+
+def _like(pattern: str) -> str:
+    """`*` stands for anything; a pattern without one is found anywhere in an address."""
+    escaped = _SPECIAL.sub(r"\\\g<0>", pattern.casefold())
+    return escaped.replace("*", "%") if "*" in escaped else f"%{escaped}%"
+
+
+def _counted(tx: Tx, query: Select[Any]) -> int:
+    return tx.execute(select(func.count()).select_from(query.limit(COUNT_MAX).subquery())).scalar_one()
+
+
+def _kept(row: Any) -> Kept:
+    return Kept(
+        row[0], row[1], Scope(row[2]), row[3], Class(row[4]), row[5], row[6], row[7], row[8],
+        id=row[9], created_at=row[10],
+    )  # fmt: skip
 
 
 def _entry(row: AnyRow) -> Entry:

@@ -9,7 +9,9 @@ from postrider.db.database import Database, Unavailable
 from postrider.engine.accounts import KeyKind, Keyring, Sessions
 from postrider.engine.engagement import Intake
 from postrider.engine.sending import Sender
+from postrider.engine.webhooks import Format
 from postrider.kit.dns import Resolver
+from postrider.kit.outgoing import Outgoing
 from postrider.kit.seal import Sealer
 
 __all__ = ["Services", "Surface", "Unavailable"]
@@ -26,6 +28,7 @@ class Services:
     sender: Sender
     intake: Intake
     resolver: Resolver
+    outgoing: Outgoing  # HTTP to addresses that customers name
     base_url: str  # of the web server, no slash at the end
     hostname: str
     smtp_port: int
@@ -43,4 +46,5 @@ class Surface:
     keys: tuple[KeyKind, ...] = ()
     hosts: tuple[str, ...] = ()
     curl: Callable[[str, str, str], str] | None = None  # (base_url, key, sending domain) -> a line that works
+    webhooks: Format | None = None  # how its webhooks are worded
     curl_key: str = ""  # which of `keys` that line uses; the surface's own name where it is empty

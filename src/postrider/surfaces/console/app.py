@@ -1,4 +1,4 @@
-"""/console/v1: messages searched, followed, called back and sent once more; queues paused; domains and keys.
+"""/console/v1: messages searched, followed, called back, sent again; queues paused; domains, suppressions.
 
 Every answer is of the key's own organization; its sandbox has keys of its own.
 """
@@ -16,7 +16,7 @@ from postrider.kit.ids import to_uuid
 from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Call, Manner, Operation, answer, make_app
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.console import domains, wire
+from postrider.surfaces.console import domains, suppressions, wire
 from postrider.surfaces.console.errors import fail, refuse
 from postrider.surfaces.console.keys import KEYS
 
@@ -94,6 +94,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("pauseLane", "POST", (_LANE + "/pause",), "let its mail wait", WRITE_QUEUES, pause_lane),
     Operation("resumeLane", "POST", (_LANE + "/resume",), "let its mail go on", WRITE_QUEUES, resume_lane),
     *domains.OPERATIONS,
+    *suppressions.OPERATIONS,
 )
 # fmt: on
 

@@ -40,10 +40,10 @@ def search_of(query: Mapping[str, str]) -> dict[str, Any]:
     statuses = [_status(word) for word in query.get("status", "").split(",") if word]
     return {
         "limit": limit_of(query),
-        "before": _row_id(query, "before"),
+        "before": row_id_of(query, "before"),
         "statuses": statuses,
         "address_key": _recipient(query.get("recipient")),
-        "campaign_id": _row_id(query, "campaign_id"),
+        "campaign_id": row_id_of(query, "campaign_id"),
     }
 
 
@@ -166,7 +166,8 @@ def limit_of(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _row_id(query: Mapping[str, str], field: str) -> RowId | None:
+def row_id_of(query: Mapping[str, str], field: str) -> RowId | None:
+    """An id in a query; raises Invalid for what is no UUID."""
     text = query.get(field)
     if text is None:
         return None

@@ -6,9 +6,23 @@ from postrider.kit import json
 from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.mailerlogic import auth, credentials, domains, errors, events, sending, trial
+from postrider.surfaces.mailerlogic import (
+    auth,
+    bounces,
+    credentials,
+    domains,
+    errors,
+    event_list,
+    events,
+    sending,
+    statistics,
+    suppressions,
+    trial,
+    webhooks,
+)
 from postrider.surfaces.mailerlogic.keys import KEYS
 from postrider.surfaces.mailerlogic.limits import Allowance
+from postrider.surfaces.mailerlogic.webhook_format import FORMAT
 
 OPERATIONS: tuple[Operation, ...] = (
     *sending.OPERATIONS,
@@ -16,6 +30,11 @@ OPERATIONS: tuple[Operation, ...] = (
     *events.OPERATIONS,
     *credentials.OPERATIONS,
     *domains.OPERATIONS,
+    *bounces.OPERATIONS,
+    *event_list.OPERATIONS,
+    *statistics.OPERATIONS,
+    *suppressions.OPERATIONS,
+    *webhooks.OPERATIONS,
 )
 
 
@@ -47,4 +66,11 @@ def curl(base_url: str, key: str, domain: str) -> str:
     )
 
 
-SURFACE = Surface(name="mailerlogic", make=make, keys=KEYS, hosts=("mailerlogic.localhost",), curl=curl)
+SURFACE = Surface(
+    name="mailerlogic",
+    make=make,
+    keys=KEYS,
+    hosts=("mailerlogic.localhost",),
+    curl=curl,
+    webhooks=FORMAT,
+)

@@ -26,7 +26,7 @@ _SWITCHED_OFF: dict[str, Callable[[Settings], bool]] = {
 
 async def email_events(call: Call) -> Response:
     """Oldest first, as far back as the plan keeps events."""
-    _require_events(call.caller.organization.settings)
+    require_events(call.caller.organization.settings)
     email_id = from_uuid(call.request.path_params["email_id"])
     rows = await _messages(call, email_id) if email_id else []
     if not rows:
@@ -40,7 +40,7 @@ async def email_events(call: Call) -> Response:
     customer_id = to_uuid(call.caller.organization.public_id)
     events = [
         {"email_id": call.request.path_params["email_id"], "customer_id": customer_id}
-        | _event(event, word, by_id[event.message_id])
+        | shown(event, word, by_id[event.message_id])
         for event in found
         if event.at >= since and event.message_id is not None and (word := EVENTS[event.kind]) is not None
     ]
@@ -66,7 +66,8 @@ OPERATIONS = (
 )
 
 
-def _require_events(settings: Settings) -> None:
+def require_events(settings: Settings) -> None:
+    """Raises Refused where an account does without events."""
     for code, is_off in _SWITCHED_OFF.items():
         if is_off(settings):
             raise Refused(403, code, "Events are switched off for this account.")
@@ -82,7 +83,8 @@ async def _messages(call: Call, email_id: RowId) -> list[Any]:
     return [] if one is None else [one]
 
 
-def _event(event: Event, word: str, message: Any) -> dict[str, Any]:
+def shown(event: Event, word: str, message: Any) -> dict[str, Any]:
+    """An event as every list tells it; `message` is a row. Nothing is known yet of scanners and devices."""
     data = event.data or {}
     return {
         "id": to_uuid(event.id),

@@ -8,8 +8,14 @@ from postrider.kit import clock
 from postrider.surfaces.common.windows import Windows, counted_as
 
 BATCH_MAX = 500
+# Endpoints by plan: the documents' tiers are Starter 1, Professional 3, Business 10, Custom up to 50.
+WEBHOOKS = {"free": 1, "starter": 1, "growth": 3, "professional": 3, "enterprise": 50}
 BULK_ERRORS_MAX = 100  # malformed recipients that the answer names
 TAG_MAX_CHARS = 128
+PAGE_LIMIT, PAGE_LIMIT_MAX = 50, 1_000  # of a list
+PAGE_MAX_DIGITS = 7
+STATISTICS_MS = 30 * clock.DAY  # where no time is asked for
+SEARCH_MAX_CHARS = 254  # of a part of an address
 REQUESTS_PER_MINUTE = 600
 # The test mode of a domain younger than so many ms (R24, whose ages are the contract's choice).
 TEST_MODE_AGES = ((7 * clock.DAY, "basic"), (30 * clock.DAY, "standard"))

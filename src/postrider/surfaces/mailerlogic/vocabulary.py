@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from postrider.engine.domains import DomainStatus
 from postrider.engine.domains.model import Purpose
+from postrider.engine.insight import Measure
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Status, Stream
+from postrider.engine.suppression import Reason, Scope, Source
 
 STREAMS = {
     "transactional": Stream.TRANSACTIONAL,
@@ -55,6 +57,24 @@ EVENTS: dict[EventKind, str | None] = {
     EventKind.UNSUBSCRIBED: "unsubscribed",
 }
 
+# The seed's spellings, which a query may use as well.
+EVENT_SYNONYMS = {
+    "bounce": "bounced",
+    "complaint": "complained",
+    "open": "opened",
+    "click": "clicked",
+    "unsubscribe": "unsubscribed",
+}
+
+PLATFORM_NAMES = {
+    Measure.OPENED_IN_GMAIL: "Gmail",
+    Measure.OPENED_IN_APPLE_MAIL: "Apple Mail",
+    Measure.OPENED_IN_OUTLOOK: "Outlook",
+    Measure.OPENED_IN_YAHOO: "Yahoo Mail",
+    Measure.OPENED_IN_THUNDERBIRD: "Thunderbird",
+    Measure.OPENED_ELSEWHERE: "Other",
+}
+
 DOMAIN_STATUSES = {
     DomainStatus.PENDING: "pending",
     DomainStatus.VERIFIED: "verified",
@@ -68,4 +88,45 @@ PURPOSES: dict[Purpose, str | None] = {
     Purpose.DKIM: "dkim",
     Purpose.DMARC: "dmarc",
     Purpose.RETURN_PATH: None,
+}
+
+# A suppression's type and bounce_type, by its reason; opt-outs stand in a list of their own.
+SUPPRESSIONS: dict[Reason, tuple[str, str | None] | None] = {
+    Reason.HARD_BOUNCE: ("bounce", "hard"),
+    Reason.SOFT_BOUNCES: ("bounce", "soft"),
+    Reason.MANUAL: ("bounce", None),
+    Reason.COMPLAINT: ("complaint", None),
+    Reason.OPERATOR: None,
+    Reason.UNSUBSCRIBED: None,
+}
+# What a customer enters under a type: the reason is the customer's word.
+GIVEN_REASONS = {
+    "bounce": Reason.HARD_BOUNCE,
+    "complaint": Reason.COMPLAINT,
+    "unsubscribe": Reason.UNSUBSCRIBED,
+}
+SCOPES: dict[Scope, str | None] = {
+    Scope.ORGANIZATION: "global",
+    Scope.DOMAIN: "domain",
+    Scope.LIST: None,
+    Scope.STREAM: None,
+}
+SOURCES = {
+    Source.SYSTEM: "system",
+    Source.API: "api",
+    Source.MANUAL: "manual",
+    Source.LINK: "link",
+    Source.ONE_CLICK: "one-click",
+    # The mail program's own button does these too.
+    Source.MAIL: "one-click",
+    Source.FEEDBACK_LOOP: "one-click",
+    Source.SIMULATOR: "link",
+}
+REASONS = {
+    Reason.HARD_BOUNCE: "Hard bounce",
+    Reason.SOFT_BOUNCES: "Repeated soft bounces",
+    Reason.COMPLAINT: "Spam complaint",
+    Reason.MANUAL: "Suppressed by hand",
+    Reason.OPERATOR: "Suppressed by the operator",
+    Reason.UNSUBSCRIBED: "Unsubscribed",
 }

@@ -21,6 +21,7 @@ from postrider.engine.errors import Invalid
 from postrider.engine.messages import Stream
 from postrider.engine.sending import SendCommand
 from postrider.engine.sending.bulk import BULK_MAX
+from postrider.engine.suppression.put import NOTE_MAX_CHARS
 from postrider.kit.address import Mailbox
 from postrider.surfaces.common.fields import (
     Address,
@@ -63,6 +64,7 @@ class CalendarEvent(BaseModel):
 
 Calendar = Annotated[str, PlainValidator(_calendar, json_schema_input_type=CalendarEvent)]
 Tag = Annotated[OneLine, StringConstraints(min_length=1, max_length=TAG_MAX_CHARS)]
+Why = Annotated[OneLine, StringConstraints(max_length=NOTE_MAX_CHARS)]
 StreamType = Literal["transactional", "broadcast", "shared"]
 PerTime = Annotated[int, Field(ge=1, le=1_000_000)]
 TEST_SUBJECT = "Test Email"
@@ -196,6 +198,18 @@ class DomainTracking(Wire):
 
 class DomainChanges(DomainTracking):
     tracking_domain_id: str | None = None
+
+
+class NewUnsubscribe(Wire):
+    """An address that opted out, of one domain's mail or of all."""
+
+    email: Address
+    domain_id: str | None = None
+    reason: Why | None = None
+
+
+class NewSuppression(NewUnsubscribe):
+    type: Literal["bounce", "complaint", "unsubscribe"] = "bounce"
 
 
 class NewTest(Wire):

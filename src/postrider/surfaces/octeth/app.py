@@ -6,7 +6,18 @@ from postrider.kit import json
 from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.octeth import auth, domains, errors, sender_keys, sending, smtp, users
+from postrider.surfaces.octeth import (
+    auth,
+    domains,
+    errors,
+    events,
+    sender_keys,
+    sending,
+    smtp,
+    statistics,
+    suppressions,
+    users,
+)
 from postrider.surfaces.octeth.command import Command, dispatcher
 from postrider.surfaces.octeth.keys import KEYS, SENDER_LABEL, USER_LABEL
 from postrider.surfaces.octeth.limits import Allowance
@@ -17,11 +28,15 @@ COMMANDS: tuple[Command, ...] = (
     *domains.COMMANDS,
     *sender_keys.COMMANDS,
     *smtp.COMMANDS,
+    *suppressions.COMMANDS,
+    *events.COMMANDS,
+    *statistics.COMMANDS,
 )
 OPERATIONS: tuple[Operation, ...] = (
     Operation("command", "POST", (errors.COMMAND_PATH,), "Any command", None, dispatcher(COMMANDS)),
     *users.OPERATIONS,
     *sending.OPERATIONS,
+    *events.OPERATIONS,
 )
 DESCRIBED = described(COMMANDS, users.REST, OPERATIONS)
 

@@ -50,6 +50,8 @@ class Form(Enum):
 
     NUMBER = auto()  # {Success, ErrorCode: 1}
     NUMBER_AND_MESSAGE = auto()  # … and ErrorMessage
+    LIST = auto()  # {Success, ErrorCode: [1]}
+    LIST_AND_MESSAGE = auto()  # … and ErrorMessage
     LISTS = auto()  # {Success, ErrorCode: [1], ErrorText: ["…"]}
     ERRORS = auto()  # {Errors: [{Code, Message}]}
 
@@ -167,6 +169,11 @@ def envelope(form: Form, told: Sequence[Told]) -> dict[str, Any]:
             return {"Success": False, "ErrorCode": first.number}
         case Form.NUMBER_AND_MESSAGE:
             return {"Success": False, "ErrorCode": first.number, "ErrorMessage": first.message}
+        case Form.LIST:
+            return {"Success": False, "ErrorCode": [each.number for each in told]}
+        case Form.LIST_AND_MESSAGE:
+            numbers, texts = [each.number for each in told], [each.message for each in told]
+            return {"Success": False, "ErrorCode": numbers, "ErrorMessage": " ".join(texts)}
         case Form.LISTS:
             numbers, texts = [each.number for each in told], [each.message for each in told]
             return {"Success": False, "ErrorCode": numbers, "ErrorText": texts}

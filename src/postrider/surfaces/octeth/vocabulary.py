@@ -2,6 +2,7 @@
 
 from postrider.engine.accounts import OrganizationStatus
 from postrider.engine.domains import DomainStatus
+from postrider.engine.insight import Measure
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Status
 
@@ -34,6 +35,33 @@ EVENTS: dict[EventKind, str | None] = {
     EventKind.CLICKED: "click",
     EventKind.UNSUBSCRIBED: "unsubscribe",
     EventKind.COMPLAINED: "complaint",
+}
+
+# Other spellings of events, which are taken wherever one is asked for (contract: webhooks.event_aliases).
+EVENT_ALIASES = {
+    "sent": "send",
+    "accepted": "send",
+    "accepted-by-oempro": "send",
+    "delivered": "delivery",
+    "accepted-by-mta": "delivery",
+    "bounced": "bounce",
+    "opened": "open",
+    "clicked": "click",
+    "unsubscribed": "unsubscribe",
+    "complained": "complaint",
+}
+# What a count is a count of.
+MEASURES: dict[Measure, str | None] = {
+    **dict.fromkeys(Measure),
+    Measure.ACCEPTED: "send",
+    Measure.DELIVERED: "delivery",
+    Measure.BOUNCED_HARD: "bounce",
+    Measure.BOUNCED_SOFT: "bounce",
+    Measure.BOUNCED_BLOCK: "bounce",
+    Measure.OPENED: "open",
+    Measure.CLICKED: "click",
+    Measure.UNSUBSCRIBED: "unsubscribe",
+    Measure.COMPLAINED: "complaint",
 }
 
 PENDING, VERIFIED, FAILED = "Pending", "Verified", "Failed"

@@ -6,11 +6,17 @@ from postrider.kit import json
 from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.penguinmails import api_keys, auth, emails, errors, sessions
+from postrider.surfaces.penguinmails import api_keys, auth, emails, errors, sessions, webhooks
 from postrider.surfaces.penguinmails.keys import KEYS
 from postrider.surfaces.penguinmails.limits import Allowance
+from postrider.surfaces.penguinmails.webhook_format import FORMAT
 
-OPERATIONS: tuple[Operation, ...] = (*sessions.OPERATIONS, *emails.OPERATIONS, *api_keys.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (
+    *sessions.OPERATIONS,
+    *emails.OPERATIONS,
+    *api_keys.OPERATIONS,
+    *webhooks.OPERATIONS,
+)
 
 
 def make(services: Services) -> Starlette:
@@ -42,4 +48,11 @@ def curl(base_url: str, key: str, domain: str) -> str:
     )
 
 
-SURFACE = Surface(name="penguinmails", make=make, keys=KEYS, hosts=("penguinmails.localhost",), curl=curl)
+SURFACE = Surface(
+    name="penguinmails",
+    make=make,
+    keys=KEYS,
+    hosts=("penguinmails.localhost",),
+    curl=curl,
+    webhooks=FORMAT,
+)

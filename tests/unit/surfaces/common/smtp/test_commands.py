@@ -125,6 +125,18 @@ def test_mail_before_auth_is_refused() -> None:
     assert said(dialogue("EHLO c", trusted=False), "MAIL FROM:<a@x.test>") == "530 5.7.0"
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_where_nothing_is_submitted_auth_is_neither_announced_nor_taken(tls: bool) -> None:
+    options = SmtpOptions(is_submission=False, auth_without_tls=True)
+    talk = dialogue(tls=tls, options=options)
+    greeting = talk.answer(b"EHLO c.test")
+    assert isinstance(greeting, bytes)
+    assert b"AUTH" not in greeting
+    assert said(talk, "AUTH PLAIN AGFubmEAc2VjcmV0") == "502 5.5.1"
+    assert said(talk, "MAIL FROM:<a@x.test> AUTH=<>") == "555 5.5.4"
+    assert said(talk, "MAIL FROM:<a@x.test>") == "250 2.1.0"
+
+
 def test_auth_without_tls_is_refused_unless_allowed() -> None:
     assert said(dialogue("EHLO c", trusted=False), "AUTH PLAIN") == "538 5.7.11"
     allowed = SmtpOptions(auth_without_tls=True)

@@ -165,6 +165,16 @@ async def test_connections_of_one_address_are_limited(counter: Counter) -> None:
     assert server.counters.connections_refused == 1
 
 
+async def test_where_nothing_is_submitted_connections_per_address_are_limited_for_all(
+    counter: Counter,
+) -> None:
+    options = SmtpOptions(hostname="mx.test", is_submission=False, connections_per_ip_max=2)
+    await counter.serve(Office(trust=True), options)
+    clients = [await counter.connect() for _ in range(3)]
+    replies = [await client.reply() for client in clients]
+    assert [reply[:9] for reply in replies] == ["220 mx.te", "220 mx.te", "421 4.7.0"]
+
+
 async def test_all_connections_are_limited_for_strangers_only(counter: Counter) -> None:
     office = Office(trust=False)
     await counter.serve(office, SmtpOptions(hostname="mx.test", connections_max=1, trusted_connections_max=2))

@@ -1,0 +1,127 @@
+"""The SQL of bounces and complaints. Both reach as far back as the journal is kept."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, TypedDict
+
+from sqlalchemy import ColumnElement, Text, func, select, type_coerce
+
+from postrider.db.database import Tx
+from postrider.db.portable import Batch
+from postrider.engine import messages
+from postrider.engine.journal.model import Event, EventKind
+from postrider.engine.journal.tables import events
+from postrider.engine.messages import LastOutcome
+from postrider.kit import json
+from postrider.kit.ids import RowId
+
+COUNT_MAX = 100_000  # as far as the log is counted
+
+Address = tuple[int, str]  # organization, address key
+
+
+class Class(StrEnum):
+    """What the log tells apart."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    BLOCK = "block"
+    COMPLAINT = "complaint"
+
+
+class Filter(TypedDict, total=False):
+    """What the log may be narrowed to; times in ms, the end not included."""
+
+    class_: Class | None
+    address_key: str | None
+    domain_id: RowId | None
+    since: int | None
+    until: int | None
+
+
+_bounces_of = Batch(
+    """SELECT e.organization_id, e.message_id, e.data FROM v
+       JOIN events e ON e.organization_id = v.organization_id AND e.message_id = v.message_id
+       WHERE e.kind = v.kind""",
+    organization_id=int,
+    message_id=bytes,
+    kind=int,
+)
+
+
+def page(tx: Tx, organization_id: int, *, limit: int, offset: int, narrowed: Filter) -> list[Event]:
+    """Events of bounces and complaints, those recorded last first."""
+    columns = (events.c.id, events.c.kind, events.c.at, events.c.message_id, events.c.data)
+    query = select(*columns).where(*_conditions(organization_id, narrowed))
+    rows = tx.execute(query.order_by(events.c.id.desc()).limit(limit).offset(offset))
+    return [
+        Event(organization_id, EventKind(row.kind), row.at, row.message_id, data=row.data, id=row.id)
+        for row in rows
+    ]
+
+
+def count(tx: Tx, organization_id: int, narrowed: Filter) -> int:
+    """How many the log has, counted to COUNT_MAX."""
+    found = select(events.c.id).where(*_conditions(organization_id, narrowed)).limit(COUNT_MAX).subquery()
+    return tx.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def soft_in_a_row(tx: Tx, addresses: Sequence[Address], since: int, enough: int) -> set[Address]:
+    """The addresses to which `enough` messages bounced softly since then, without a delivery between.
+
+    A delivery that a bounce took back is none. An address's last messages are looked at, a hundred.
+    """
+    found: dict[Address, list[LastOutcome]] = defaultdict(list)
+    for outcome in messages.last_outcomes(tx, addresses):
+        found[outcome.organization_id, outcome.address_key].append(outcome)
+    candidates = {
+        (address[0], id_): address
+        for address, outcomes in found.items()
+        if len(ids := _bounced_last(outcomes, since)) >= enough
+        for id_ in ids
+    }
+    if not candidates:
+        return set()
+    rows = _bounces_of(tx, [(*message, int(EventKind.BOUNCED)) for message in candidates])
+    soft = {(row[0], row[1]) for row in rows if row[2] and json.loads(row[2]).get("class") == Class.SOFT}
+    counts = Counter(candidates[message] for message in soft)
+    return {address for address, times in counts.items() if times >= enough}
+
+
+def _bounced_last(outcomes: Sequence[LastOutcome], since: int) -> list[RowId]:
+    """The messages that bounced since then and after the last delivery."""
+    delivered = [
+        each.first_delivered_at
+        for each in outcomes
+        if each.first_delivered_at and (each.first_bounced_at or 0) < each.first_delivered_at
+    ]
+    after = max(since - 1, *delivered, 0)
+    return [each.id for each in outcomes if (each.first_bounced_at or 0) > after]
+
+
+def _conditions(organization_id: int, narrowed: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [events.c.organization_id == organization_id]
+    class_ = narrowed.get("class_")
+    kinds = _KINDS if class_ is None else [_kind_of(class_)]
+    conditions.append(events.c.kind.in_([int(kind) for kind in kinds]))
+    if class_ is not None and class_ is not Class.COMPLAINT:
+        # Compact JSON of our own writing: within a text of it the quotes would be escaped.
+        data: Any = type_coerce(events.c.data, Text)
+        conditions.append(data.like(f'%"class":"{class_.value}"%'))
+    facts = {name: narrowed.get(name) for name in ("address_key", "domain_id")}
+    if any(fact is not None for fact in facts.values()):
+        narrow: Any = facts
+        conditions.append(events.c.message_id.in_(messages.ids_of(organization_id, **narrow)))
+    if (since := narrowed.get("since")) is not None:
+        conditions.append(events.c.at >= since)
+    if (until := narrowed.get("until")) is not None:
+        conditions.append(events.c.at < until)
+    return conditions
+
+
+_KINDS = [EventKind.BOUNCED, EventKind.COMPLAINED]
+
+
+def _kind_of(class_: Class) -> EventKind:
+    return EventKind.COMPLAINED if class_ is Class.COMPLAINT else EventKind.BOUNCED

@@ -1,0 +1,1 @@
+"""Mail that comes back: bounces to the return path, complaints, mailed opt-outs. It keeps nothing."""
