@@ -23,7 +23,7 @@ def cpu_seconds(*roots: int) -> float:
 
 
 def resident_mib(*roots: int) -> float:
-    """Memory of their own of these processes and all below them: pages of mapped files are the system's cache."""
+    """Memory of their own of these processes and all below: mapped pages of files are the system's cache."""
     pages = 0
     for pid in _tree(roots):
         resident, shared = (int(word) for word in (_read(f"/proc/{pid}/statm") or "0 0 0").split()[1:3])

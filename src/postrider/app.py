@@ -29,6 +29,7 @@ from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, S
 from postrider.engine.delivery.direct import Direct, DirectCourier
 from postrider.engine.delivery.signing import Signers
 from postrider.engine.engagement import Intake
+from postrider.engine.journal import bounces
 from postrider.engine.sending.bulk import KIND as EXPAND
 from postrider.engine.sending.bulk import expand_page
 from postrider.engine.sending.routes import Delivery
@@ -71,6 +72,7 @@ KEY_KINDS: tuple[KeyKind, ...] = tuple(kind for surface in SURFACES for kind in 
 FORMATS: webhooks.Formats = {each.webhooks.name: each.webhooks for each in SURFACES if each.webhooks}
 FOLLOWERS: tuple[journal.Follower, ...] = (
     journal.Follower("insight", insight.count),
+    journal.Follower("soft-bounces", bounces.suppress_soft),
     webhooks.follower(FORMATS),
 )
 
@@ -287,8 +289,9 @@ class Node:
         settings = self.settings
         backend = post.Post(self.services(), self.metrics.came_back)
         options = post.options(settings.hostname)
+        host = settings.inbound_host or settings.smtp_host
         server = SmtpServer(backend, options, tls.server_context(self._certificate()))
-        self.inbound_port = await server.start(settings.inbound_host or settings.smtp_host, settings.inbound_port)
+        self.inbound_port = await server.start(host, settings.inbound_port)
         self._stops.append(lambda: server.stop(INBOUND_STOP_S))
 
     def _certificate(self) -> tls.CertificateFiles:

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 async def client(node: Running) -> AsyncIterator[Client]:
-    """Domain 1: a tagged mail that was opened, one that bounced, one of 40 days ago; domain 2 has one mail."""
+    """Domain 1: a mail that was opened, one that bounced, one of 40 days ago; domain 2 has one."""
     past = past_of(node)
     other = make_domain(node.database, node.sealer, node.account.organization_id, "other.example.test")
     ours = node.domain.id

@@ -137,15 +137,7 @@ async def owned(running: Running) -> Owned:
         )
         for class_, reason in ((Class.BLOCK, Reason.MANUAL), (Class.OPTOUT, Reason.UNSUBSCRIBED))
     )
-    hooks = {
-        format_.name: db.write_now(
-            lambda tx, format_=format_: webhooks.create_endpoint(
-                tx, principal, format_, sealer=sealer, allow_private=False,
-                url="https://other.test/hook", events=format_.names[:1], secret="theirs",
-            )
-        ).id
-        for format_ in FORMATS.values()
-    }  # fmt: skip
+    hooks = {format_.name: _hook(running, principal, format_) for format_ in FORMATS.values()}
     return Owned(
         domain, message.id, smtp.id, keys, campaign.id, lane.id, blocked.id, opted_out.address_key, hooks
     )
@@ -161,6 +153,16 @@ async def test_another_organizations_ids_name_nothing(
         answer = await _call(running, dialect, operation, path)
         assert answer.status_code == 404, (operation.id, path, answer.text)
         assert "other.test" not in answer.text
+
+
+def _hook(running: Running, principal: Principal, format_: webhooks.Format) -> RowId:
+    told = webhooks.Changes(url="https://other.test/hook", events=format_.names[:1], secret="theirs")
+    sealer = running.sealer
+    return running.database.write_now(
+        lambda tx: webhooks.create_endpoint(
+            tx, principal, format_, sealer=sealer, allow_private=False, **told
+        )
+    ).id
 
 
 async def _send(running: Running, other: NewAccount) -> None:

@@ -136,7 +136,11 @@ async def test_three_soft_bounces_in_a_row_shut_every_door(node: Running, doors:
         await time.leap_to(node, row.due_at + clock.MINUTE * 15)
     for message_id in ids:
         assert await ended(node, message_id) is Status.BOUNCED
-    assert (await doors.command("Suppression.Browse"))["SuppressedEmails"] == [SOFT]
+
+    async def is_suppressed() -> bool:
+        return bool((await doors.command("Suppression.Browse"))["SuppressedEmails"] == [SOFT])
+
+    await until(is_suppressed, "the follower's word")
     assert await doors.statuses(SOFT) == SHUT
     answer = await doors.http.get(
         "/mailerlogic/api/customer/suppressions", headers={"X-API-Key": doors.keys["mailerlogic"]}

@@ -76,7 +76,7 @@ class Notify:
     async def _serve(self, leased: Leased) -> None:
         format_ = self._formats.get(leased.endpoint.format)
         if format_ is None or not leased.endpoint.is_active:
-            await self._db.write(deliver.clear, self._owner, leased.endpoint)
+            await self._db.write(deliver.clear, self._owner, leased.endpoint, self._formats)
             return
         posts, unsayable = deliver.prepare(leased, format_)
         if posts:

@@ -1,4 +1,4 @@
-"""The notify worker: every event once where it is taken, by the schedule where it is not, the same bytes always."""
+"""The notify worker: an event once where it is taken, by the schedule where not, the same bytes always."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from postrider.db.database import Database, Tx
 from postrider.engine import journal, webhooks
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.principal import Principal
-from postrider.engine.webhooks import Endpoint, EndpointState, Format, Occasion, Rendered, Sample, deliver
+from postrider.engine.webhooks import Endpoint, EndpointState, Format, Occasion, Rendered, deliver
 from postrider.engine.webhooks.store import COUNT_MAX
 from postrider.kit import clock
 from postrider.kit.dns import Resolver
@@ -52,7 +52,7 @@ PLAIN = Format(
     sample=lambda asked: Rendered({}, asked.word.encode()),
     sign=sign,
     retries_ms=RETRIES,
-    timeout_s=0.5,
+    timeout_s=10.0,
     failures_max=1_000,
 )
 STRICT = Format(

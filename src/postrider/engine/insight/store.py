@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, ColumnElement, Table, cast, func, select
 
 from postrider.db.database import Tx
-from postrider.db.portable import Batch, insert_batch
+from postrider.db.portable import Batch, PerRow, insert_batch
 from postrider.engine.insight.model import Measure
 from postrider.engine.insight.tables import rollups, tag_rollups
 from postrider.engine.insight.tally import Place, TagPlace, Tally
@@ -16,7 +16,6 @@ TagRow = tuple[int, int, bytes, str, str, int, int]
 
 _PLACE = ("organization_id", "bucket", "measure", "domain_id", "stream", "shard")
 _TAG_PLACE = ("organization_id", "bucket", "domain_id", "tag", "measure", "shard")
-_SPAN = {"organization_id": int, "since": int, "until": int, "domain_id": bytes, "tag": str}
 
 
 def _upsert(table: Table, place: Sequence[str]) -> Batch:
@@ -43,15 +42,18 @@ _drop = _drop_empty(rollups, _PLACE)
 _drop_tags = _drop_empty(tag_rollups, _TAG_PLACE)
 
 
-def _sums(table: Table, *narrowed: str) -> Batch:
-    """Sums by span and measure; `narrowed`: the columns that must be the span's."""
-    conditions = "".join(f" AND r.{name} = v.{name}" for name in narrowed)
-    return Batch(
-        f"""SELECT v.since, r.measure, CAST(SUM(r.count) AS BIGINT) FROM v
-            JOIN {table.name} r ON r.organization_id = v.organization_id
-              AND r.bucket >= v.since AND r.bucket < v.until{conditions}
-            GROUP BY v.since, r.measure""",  # noqa: S608
-        **_SPAN,
+def _sums(table: Table, *narrowed: str) -> PerRow:
+    """Sums of each span by measure; `narrowed`: the columns that must be the span's."""
+    conditions = "".join(f" AND r.{name} = :{name}" for name in narrowed)
+    return PerRow(
+        f"""SELECT :since AS since, r.measure, CAST(SUM(r.count) AS BIGINT) AS count FROM {table.name} r
+            WHERE r.organization_id = :organization_id AND r.bucket >= :since AND r.bucket < :until
+              {conditions} GROUP BY r.measure""",  # noqa: S608
+        organization_id=int,
+        since=int,
+        until=int,
+        domain_id=bytes,
+        tag=str,
     )
 
 

@@ -30,7 +30,7 @@ from postrider.kit.outgoing import Outgoing
 from postrider.kit.record import record
 from postrider.kit.seal import Sealer
 
-POSTS_AT_ONCE = 16  # to one endpoint; to one whose last post failed a single one, until it takes it
+POSTS_AT_ONCE = 32  # to one endpoint; to one whose last post failed a single one, until it takes it
 ANSWER_MAX_CHARS = 1_000  # of an answer in the log
 LOG_KEPT_MS = 30 * clock.DAY
 CONTENT_TYPE = {"Content-Type": "application/json"}
@@ -142,19 +142,18 @@ def settle(
     return disabled
 
 
-def clear(tx: Tx, owner: str, endpoint: Endpoint) -> None:
+def clear(tx: Tx, owner: str, endpoint: Endpoint, formats: Formats) -> None:
     """A part of what waits for an endpoint that takes nothing; with the last of it a deleted one goes."""
     place = endpoint.organization_id, endpoint.id
     held = store.endpoint(tx, *place, hold=True)
     if held is None:
         return
-    left = store.drop_waiting(tx, *place) if not held.is_active else 0
-    if not left and held.state is EndpointState.DELETED:
-        if store.drop_endpoint(tx, *place):
-            return
+    takes_nothing = not held.is_active or held.format not in formats
+    dropped = store.drop_waiting(tx, *place) if takes_nothing else 0
+    if held.state is not EndpointState.DELETED:
+        store.release(tx, *place, owner)
+    elif dropped or not store.drop_endpoint(tx, *place):
         store.update_endpoint(tx, *place, owner=None, next_due_at=clock.now_ms())
-        return
-    store.release(tx, *place, owner)
 
 
 def give_back(tx: Tx, owner: str, leased: Sequence[Leased], not_before: int) -> None:

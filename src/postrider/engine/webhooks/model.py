@@ -87,9 +87,9 @@ class Format:
 
     `words` maps an event to the names it is posted under, `names` are all that may be subscribed to. `render`
     answers None for an occasion it has nothing to say on. `sign` gives the headers of one attempt from the
-    secret, the body and an id of the attempt: a secret that was renewed signs also what waits. An attempt that
-    fails is followed by the next after `retries_ms[number of attempts - 1]`. After `failures_max` failed
-    attempts in a row, the first of them `failing_ms` ago, the endpoint is disabled.
+    secret, the body and an id of the attempt: a renewed secret also signs what waits. The attempt after `n`
+    failed ones follows after `retries_ms[n - 1]`. After `failures_max` failed attempts in a row, the first of
+    them `failing_ms` ago, the endpoint is disabled.
     """
 
     name: str

@@ -209,10 +209,8 @@ async def test_no_report_scans_the_rollups(world: World, monkeypatch: pytest.Mon
         ask(world, bucket=step, tag="news", domain_id=new_id())
     world.database.read_now(lambda tx: insight.report_tags(tx, world.principal, **WEEK))
     sqlalchemy_event.remove(world.database.engine, "before_cursor_execute", listen)
-    assert len(plans) == 14
-    for plan in plans:
-        assert "SCAN r" not in plan, plan
-        assert "SCAN rollups" not in plan, plan
-        assert "SCAN tag_rollups" not in plan, plan
+    assert len(plans) >= 14
+    for plan in set(plans):
+        assert "SCAN" not in plan.replace("SCAN (subquery", "").replace("Function Scan", ""), plan
         assert "Seq Scan on" not in plan, plan
-        assert "rollups" in plan or "PRIMARY KEY" in plan, plan
+        assert "PRIMARY KEY" in plan or "pk_" in plan, plan

@@ -118,7 +118,3 @@ def test_a_search_of_messages_ends_after_so_many_events(
     assert world.database.read_now(found) == 1
     monkeypatch.setattr("postrider.engine.journal.search.store.EXAMINED_MAX", 5)
     assert world.database.read_now(found) == 0
-    until = lambda tx: search.count(  # noqa: E731
-        tx, world.organization_id, mail=Filter(domain_id=ours), until=START + 1 - search.store.LATE_MS
-    )
-    assert world.database.read_now(until) == 0
