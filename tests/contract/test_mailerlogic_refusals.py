@@ -9,6 +9,8 @@ import httpx2
 import pytest
 from tests.factories import Running
 
+pytestmark = pytest.mark.long  # thousands of requests
+
 # What differs by store is asked of both; the rest of the quicker one.
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 

@@ -19,6 +19,8 @@ from postrider.surfaces.nudgecampaign.limits import (
     REQUESTS_PER_HOUR,
 )
 
+pytestmark = pytest.mark.long  # thousands of requests
+
 # What differs by store is asked of both; the rest of the quicker one.
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 

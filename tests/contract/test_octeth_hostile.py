@@ -14,6 +14,8 @@ from tests.factories import Running
 from postrider.engine import messages
 from postrider.surfaces.octeth.app import COMMANDS
 
+pytestmark = pytest.mark.long  # thousands of requests
+
 # What differs by store is asked of both; the rest of the quicker one.
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 

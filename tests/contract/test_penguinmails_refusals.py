@@ -19,6 +19,8 @@ from postrider.surfaces.common.operations import Call, Manner, Operation, make_a
 from postrider.surfaces.penguinmails.auth import LABEL
 from postrider.surfaces.penguinmails.errors import fail, refuse
 
+pytestmark = pytest.mark.long  # thousands of requests
+
 SEND = "/api/v1/emails/send"
 OF_BODIES = (SEND, "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/platform/api-keys")
 

@@ -23,6 +23,8 @@ from postrider.engine.delivery.feedback.parts import (
     read_words,
 )
 
+pytestmark = pytest.mark.long  # thousands of requests
+
 SAMPLES = samples()
 DAEMON = b"From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\n"
 STATUS = b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
