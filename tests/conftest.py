@@ -40,21 +40,40 @@ STORES = [
 ]
 
 
+@pytest.fixture(scope="session")
+def template() -> Iterator[str]:
+    """A migrated PostgreSQL database to be copied: a tenth of what migrating each anew takes."""
+    name = f"postrider_{uuid.uuid4().hex[:12]}"
+    _administer(f"CREATE DATABASE {name}")
+    database = Database(_url_of(name))
+    migrate.upgrade(database)
+    database.close()
+    yield name
+    _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(params=STORES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty store of each kind, gone after the test."""
+    """The URL of a store of each kind that holds nothing, gone after the test."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'postrider.db'}"
         return
     name = f"postrider_{uuid.uuid4().hex[:12]}"
+    _administer(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('template')}")
+    yield _url_of(name)
+    _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _url_of(name: str) -> str:
+    return make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
+
+
+def _administer(statement: str) -> None:
     admin = create_engine(
         POSTGRESQL.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
     )
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        connection.execute(text(statement))
     admin.dispose()
 
 
