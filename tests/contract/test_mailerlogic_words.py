@@ -1,15 +1,11 @@
 """The dialect's tables leave nothing out, and its OpenAPI names every route."""
 
-import asyncio
 import json
-import shlex
 
-import httpx2
 import pytest
 from fastapi.openapi.models import OpenAPI
 from starlette.requests import Request
 from starlette.routing import Route
-from tests.factories import DOMAIN, Running
 
 from postrider.engine import errors
 from postrider.engine.domains import DomainStatus
@@ -64,23 +60,3 @@ def test_openapi_is_valid_and_names_every_route() -> None:
     }
     assert named == routed
     assert {"from", "calendar_event"} <= set(document["components"]["schemas"]["Mail"]["properties"])
-
-
-@SQLITE
-async def test_openapi_and_docs_are_served_under_the_mount_without_foreign_hosts(node: Running) -> None:
-    async with httpx2.AsyncClient(base_url=f"{node.base_url}/mailerlogic") as client:
-        assert (await client.get("/openapi.json")).json()["servers"] == [{"url": "/mailerlogic"}]
-        page = await client.get("/docs")
-        assert "/api/v1/bulk-send" in page.text
-        assert "http" not in page.text
-        bare = await client.get(f"{node.base_url}/openapi.json", headers={"Host": "mailerlogic.localhost"})
-        assert bare.json()["servers"] == [{"url": "/"}]
-
-
-@SQLITE
-async def test_the_line_of_curl_works_as_it_is_pasted(node: Running) -> None:
-    assert app.SURFACE.curl is not None
-    line = app.SURFACE.curl(node.base_url, node.account.keys["mailerlogic"], DOMAIN)
-    process = await asyncio.create_subprocess_exec(*shlex.split(line), stdout=asyncio.subprocess.PIPE)
-    printed, _ = await process.communicate()
-    assert json.loads(printed)["status"] == "queued"

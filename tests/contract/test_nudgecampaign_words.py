@@ -1,8 +1,6 @@
 """The dialect's tables leave nothing out, its ids can be read back, and its OpenAPI names every route."""
 
-import asyncio
 import json
-import shlex
 from typing import Any
 
 import httpx2
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.routing import Route
 from tests.contract.walk import FOLDER
-from tests.factories import DOMAIN, Running
+from tests.factories import Running
 
 from postrider.engine import errors
 from postrider.engine.accounts import PLANS, ROLES, OrganizationStatus
@@ -186,12 +184,3 @@ async def test_openapi_and_docs_are_served_under_the_mount_without_foreign_hosts
         key = {"X-API-Key": node.account.keys["nudgecampaign"]}
         listed = await client.get(f"{node.base_url}/v2/campaigns", headers={**host, **key})
         assert listed.json()["links"]["self"] == "/v2/campaigns?page[size]=20"
-
-
-@SQLITE
-async def test_the_line_of_curl_works_as_it_is_pasted(node: Running) -> None:
-    assert app.SURFACE.curl is not None
-    line = app.SURFACE.curl(node.base_url, node.account.keys["nudgecampaign"], DOMAIN)
-    process = await asyncio.create_subprocess_exec(*shlex.split(line), stdout=asyncio.subprocess.PIPE)
-    printed, _ = await process.communicate()
-    assert json.loads(printed)["data"]["type"] == "campaign"

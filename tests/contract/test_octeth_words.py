@@ -1,18 +1,14 @@
 """The dialect's tables leave nothing out, and its description names every command and path."""
 
-import asyncio
 import json
 import re
-import shlex
 
-import httpx2
 import pytest
 from fastapi.openapi.models import OpenAPI
 from starlette.requests import Request
 from starlette.routing import Route
-from tests.factories import DOMAIN, Running
 
-from postrider.engine import accounts, errors
+from postrider.engine import errors
 from postrider.engine.accounts import OrganizationStatus
 from postrider.engine.domains import DomainStatus
 from postrider.engine.journal import EventKind
@@ -111,28 +107,3 @@ def test_the_description_has_every_parameter_of_a_command() -> None:
         name = command.id[0].upper() + command.id[1:]
         assert fields_of(command) <= set(schemas[name]["properties"])
         assert ("APIKey" in schemas[name]["properties"]) == (command.scope is not None)
-
-
-@SQLITE
-async def test_openapi_and_docs_are_served_under_the_mount_without_foreign_hosts(node: Running) -> None:
-    async with httpx2.AsyncClient(base_url=f"{node.base_url}/octeth") as client:
-        assert (await client.get("/openapi.json")).json()["servers"] == [{"url": "/octeth"}]
-        page = await client.get("/docs")
-        assert "EmailGateway.AddDomain" in page.text
-        assert "http" not in page.text
-        bare = await client.get(f"{node.base_url}/openapi.json", headers={"Host": "octeth.localhost"})
-        assert bare.json()["servers"] == [{"url": "/"}]
-
-
-@SQLITE
-async def test_the_line_of_curl_works_as_it_is_pasted(node: Running) -> None:
-    assert app.SURFACE.curl is not None
-    kinds = [kind for kind in app.SURFACE.keys if kind.for_domain]
-    made = await node.database.write(
-        accounts.create_domain_keys, node.principal, node.domain.id, kinds, node.sealer
-    )
-    assert app.SURFACE.curl_key is not None
-    line = app.SURFACE.curl(node.base_url, made[app.SURFACE.curl_key], DOMAIN)
-    process = await asyncio.create_subprocess_exec(*shlex.split(line), stdout=asyncio.subprocess.PIPE)
-    printed, _ = await process.communicate()
-    assert set(json.loads(printed)) == {"MessageID"}

@@ -1,20 +1,15 @@
 """The dialect's tables leave nothing out, ids and sums are written as documented, OpenAPI has each route."""
 
-import asyncio
 import itertools
 import json
-import shlex
 from decimal import Decimal
 
-import httpx2
 import pytest
 from fastapi.openapi.models import OpenAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.routing import Route
-from tests.contract.test_penguinmails import SQLITE
-from tests.factories import DOMAIN, Running
 
 from postrider.engine import errors
 from postrider.engine.accounts import PLANS, ROLES
@@ -143,23 +138,3 @@ def test_openapi_is_valid_and_names_every_route() -> None:
     }
     assert named == routed
     assert {"from", "personalization"} <= set(document["components"]["schemas"]["Mail"]["properties"])
-
-
-@SQLITE
-async def test_openapi_and_docs_are_served_under_the_mount_without_foreign_hosts(node: Running) -> None:
-    async with httpx2.AsyncClient(base_url=f"{node.base_url}/penguinmails") as client:
-        assert (await client.get("/openapi.json")).json()["servers"] == [{"url": "/penguinmails"}]
-        page = await client.get("/docs")
-        assert "/api/v1/emails/send" in page.text
-        assert "http" not in page.text
-        bare = await client.get(f"{node.base_url}/openapi.json", headers={"Host": "penguinmails.localhost"})
-        assert bare.json()["servers"] == [{"url": "/"}]
-
-
-@SQLITE
-async def test_the_line_of_curl_works_as_it_is_pasted(node: Running) -> None:
-    assert app.SURFACE.curl is not None
-    line = app.SURFACE.curl(node.base_url, node.account.keys["penguinmails"], DOMAIN)
-    process = await asyncio.create_subprocess_exec(*shlex.split(line), stdout=asyncio.subprocess.PIPE)
-    printed, _ = await process.communicate()
-    assert json.loads(printed)["data"]["status"] == "queued"

@@ -7,6 +7,7 @@ A refresh token is good once; one that comes a second time was stolen or lost, a
 import asyncio
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -34,8 +35,6 @@ SECRET_CHARS = 40  # 200 bits
 LOGINS_AT_ONCE = 2  # each argon2 check takes 64 MB and a core for 90 ms
 ALGORITHM = "HS256"
 _hasher = PasswordHasher()
-# What is checked where there is no such user, so that the answer takes as long.
-_NOBODYS_HASH = _hasher.hash(random_text(SECRET_CHARS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ class Sessions:
         self._throttle.ask(key, address)
         found = await self._db.read(store.user_by_email, key)
         async with self._checking:
-            is_right = await asyncio.to_thread(_verify, found[1] if found else _NOBODYS_HASH, password)
+            is_right = await asyncio.to_thread(_verify, found[1] if found else None, password)
         if found is None or not is_right:
             self._throttle.failed(key, address)
             raise Unauthenticated
@@ -205,11 +204,17 @@ class Sessions:
         self._remembered[place] = (time.monotonic() + REMEMBERED_S, caller)
 
 
-def _verify(password_hash: str, password: str) -> bool:
+@cache
+def _nobodys_hash() -> str:
+    """What is checked where there is no such user, so that the answer takes as long."""
+    return _hasher.hash(random_text(SECRET_CHARS))
+
+
+def _verify(password_hash: str | None, password: str) -> bool:
     if len(password) > PASSWORD_MAX_CHARS:
         return False
     try:
-        return _hasher.verify(password_hash, password)
+        return _hasher.verify(password_hash or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):
         return False
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -116,7 +117,7 @@ class Relay:
         return cls(parts.hostname, parts.port or 25, auth, tls)
 
 
-class ConnectedCourier:
+class ConnectedCourier(ABC):
     """One SMTP connection, used again for the next mail. Who derives from it knows where it leads."""
 
     via: Via
@@ -152,9 +153,9 @@ class ConnectedCourier:
             self._connection.abort()
             self._connection = None
 
+    @abstractmethod
     async def _open_again(self, outcome: Outcome) -> Outcome | None:
         """Connect as before, or say what it came to; `outcome` is what the spent connection gave."""
-        raise NotImplementedError
 
     def _is_spent(self, answer: Answer) -> bool:
         """Whether an answer at MAIL means the connection only: the peer had hung up while we were idle."""

@@ -1,6 +1,6 @@
 """Whether what the DNS holds is as it should be. Pure: answers in, verdicts out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from postrider.engine.domains.model import Check, DkimKey, Verdict
 from postrider.engine.domains.rules import spf_term, verification_value
@@ -12,15 +12,13 @@ _DMARC_POLICIES = ("none", "quarantine", "reject")
 OK = Check(Verdict.OK)
 
 
-def ownership(answers: Mapping[str, Answer[str]], token: str) -> Check:
-    """A TXT record under one of the labels holds this domain's token; others beside it do no harm."""
-    for label, answer in answers.items():
-        if verification_value(token, label) in (text.strip(' "') for text in answer.records):
-            return OK
-    for answer in answers.values():
-        if not answer.is_known:
-            return _unknown(answer)
-    if any(answer.records for answer in answers.values()):
+def ownership(answer: Answer[str], token: str) -> Check:
+    """A TXT record holds this domain's token; others beside it do no harm."""
+    if verification_value(token) in (text.strip(' "') for text in answer.records):
+        return OK
+    if not answer.is_known:
+        return _unknown(answer)
+    if answer.records:
         return _wrong("The verification record holds another value.")
     return _missing("There is no verification record.")
 

@@ -69,18 +69,16 @@ def hosting_provider(text: str | None) -> str | None:
     return name or None
 
 
-def records(
-    domain: Domain, keys: Sequence[DkimKey], hostname: str, *, label: str = VERIFICATION_LABEL
-) -> list[DnsRecord]:
+def records(domain: Domain, keys: Sequence[DkimKey], hostname: str) -> list[DnsRecord]:
     """What to publish for the domain: ownership, SPF, every key, DMARC, return path.
 
-    `hostname` is the installation's; `label` names the ownership record. Keys that do not sign have None.
+    `hostname` is the installation's. Keys that do not sign have None.
     """
     return [
         DnsRecord(
             "TXT",
-            verification_name(domain.name, label),
-            verification_value(domain.verification_token, label),
+            verification_name(domain.name),
+            verification_value(domain.verification_token),
             Purpose.VERIFICATION,
             domain.ownership_ok,
         ),
@@ -189,12 +187,12 @@ def next_selector(keys: Sequence[DkimKey]) -> str:
     return f"pr{max(used, default=0) + 1}"
 
 
-def verification_name(domain: str, label: str) -> str:
-    return f"_{label}.{domain}"
+def verification_name(domain: str) -> str:
+    return f"_{VERIFICATION_LABEL}.{domain}"
 
 
-def verification_value(token: str, label: str) -> str:
-    return f"{label}-verification={token}"
+def verification_value(token: str) -> str:
+    return f"{VERIFICATION_LABEL}-verification={token}"
 
 
 def spf_term(hostname: str) -> str:

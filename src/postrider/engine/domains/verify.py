@@ -27,17 +27,15 @@ async def check(
     keys: Sequence[DkimKey],
     resolver: Resolver,
     hostname: str,
-    *,
-    labels: Sequence[str] = (rules.VERIFICATION_LABEL,),
 ) -> Checks:
     """What the DNS says now, past the cache; ends within the resolver's time-out and raises nothing for it.
 
-    Each of `labels` may name the ownership record. Keys that are retired are not looked for.
+    Keys that are retired are not looked for.
     """
     live = [key for key in keys if key.state is not KeyState.RETIRED]
     return_path_name = rules.return_path_name(domain.name, domain.return_path_label)
     owner, of_keys, spf, dmarc, return_path = await asyncio.gather(
-        _txt(resolver, [rules.verification_name(domain.name, label) for label in labels]),
+        resolver.txt(rules.verification_name(domain.name), fresh=True),
         _txt(resolver, [rules.key_name(key.selector, domain.name) for key in live]),
         resolver.txt(domain.name, fresh=True),
         _txt(resolver, [rules.dmarc_name(name) for name in _with_parents(domain.name)]),
@@ -45,7 +43,7 @@ async def check(
     )
     by_key = {key.id: judge.dkim_key(answer, key) for key, answer in zip(live, of_keys, strict=True)}
     return Checks(
-        ownership=judge.ownership(dict(zip(labels, owner, strict=True)), domain.verification_token),
+        ownership=judge.ownership(owner, domain.verification_token),
         spf=judge.spf(spf, hostname),
         dkim=judge.dkim(signing_checks(live, by_key)),
         dmarc=judge.dmarc(dmarc),

@@ -11,7 +11,7 @@ from postrider.engine import domains
 from postrider.engine.accounts import PLANS, Settings
 from postrider.engine.delivery import control
 from postrider.engine.domains import DkimKey, DnsRecord, Domain, keys
-from postrider.engine.domains.rules import RETURN_PATH_LABEL, VERIFICATION_LABEL
+from postrider.engine.domains.rules import RETURN_PATH_LABEL
 from postrider.engine.domains.update import Switches
 from postrider.engine.errors import Conflict, Invalid, NotFound, PlanLimitReached
 from postrider.kit import clock
@@ -257,7 +257,7 @@ def _record_status(domain: Domain, *, found: bool) -> str:
 
 
 def _records(call: Call, domain: Domain, its_keys: Sequence[DkimKey]) -> list[DnsRecord]:
-    return domains.records(domain, its_keys, call.services.hostname, label=VERIFICATION_LABEL)
+    return domains.records(domain, its_keys, call.services.hostname)
 
 
 def shown_time(at_ms: int) -> str:

@@ -51,8 +51,6 @@ def test_the_records_to_publish() -> None:
         ("CNAME", "bounces.a.example", HOST, Purpose.RETURN_PATH, False),
     ]
     assert records(replace(DOMAIN, return_path_label="rp"), [], HOST)[-1].name == "rp.a.example"
-    assert records(DOMAIN, [], HOST, label="other")[0].name == "_other.a.example"
-    assert records(DOMAIN, [], HOST, label="other")[0].value == "other-verification=token"
 
 
 @pytest.mark.parametrize(
@@ -120,13 +118,11 @@ def test_dmarc(answers: list[list[str]], verdict: Verdict) -> None:
     assert judge.dmarc([_found(*texts) for texts in answers]).verdict is verdict
 
 
-def test_ownership_counts_under_any_label_and_beside_other_texts() -> None:
-    good = _found("x", '"new-verification=token"')
-    assert judge.ownership({"old": ABSENT, "new": good}, "token").ok
-    assert judge.ownership({"old": LOST, "new": good}, "token").ok
-    assert judge.ownership({"new": _found("new-verification=stale")}, "token").verdict is Verdict.WRONG
-    assert judge.ownership({"old": good}, "token").verdict is Verdict.WRONG
-    assert judge.ownership({"old": ABSENT}, "token").verdict is Verdict.MISSING
+def test_ownership_counts_beside_other_texts() -> None:
+    assert judge.ownership(_found("x", '"postrider-verification=token"'), "token").ok
+    assert judge.ownership(_found("postrider-verification=stale"), "token").verdict is Verdict.WRONG
+    assert judge.ownership(_found("other-verification=token"), "token").verdict is Verdict.WRONG
+    assert judge.ownership(ABSENT, "token").verdict is Verdict.MISSING
 
 
 def test_the_return_path_leads_here() -> None:
@@ -140,7 +136,7 @@ def test_silence_of_the_dns_is_no_verdict() -> None:
         judge.spf(LOST, HOST),
         judge.dkim_key(LOST, KEY),
         judge.dmarc([ABSENT, LOST]),
-        judge.ownership({"a": ABSENT, "b": LOST}, "token"),
+        judge.ownership(LOST, "token"),
         judge.return_path(LOST, HOST),
     ]
     assert {found.verdict for found in checks} == {Verdict.UNKNOWN}
@@ -268,13 +264,12 @@ async def test_nothing_published_is_missing_and_every_check_says_why() -> None:
     assert not found.verified
 
 
-async def test_a_record_just_published_is_seen_past_the_cache_and_under_another_label() -> None:
+async def test_a_record_just_published_is_seen_past_the_cache() -> None:
     async with DnsServer({("a.example", "TXT"): ["x"]}) as server:
         resolver = Resolver([server.address])
-        labels = ["postrider", "brand"]
-        assert not (await check(DOMAIN, [KEY], resolver, HOST, labels=labels)).ownership.ok
-        server.records["_brand.a.example", "TXT"] = ["brand-verification=token"]
-        assert (await check(DOMAIN, [KEY], resolver, HOST, labels=labels)).ownership.ok
+        assert not (await check(DOMAIN, [KEY], resolver, HOST)).ownership.ok
+        server.records["_postrider.a.example", "TXT"] = ["postrider-verification=token"]
+        assert (await check(DOMAIN, [KEY], resolver, HOST)).ownership.ok
 
 
 async def test_a_subdomain_has_its_parents_dmarc_policy() -> None:
