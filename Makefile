@@ -1,6 +1,6 @@
 # Every command a contributor needs; `make help` lists them.
 PY := .venv/bin/python
-XDIST ?= 2
+XDIST ?= 3
 
 .PHONY: help install run test check check-long lint types bench reference lock clean
 
@@ -20,7 +20,7 @@ run: install ## start everything on SQLite under ./data and print what to try fi
 	@.venv/bin/postrider start
 
 test: install ## run the tests, the long ones left out
-	$(PY) -m pytest -n $(XDIST) -m "not long"
+	$(PY) -m pytest -n $(XDIST) --dist worksteal -m "not long"
 
 lint: install ## style and formatting, by ruff
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
@@ -31,7 +31,7 @@ types: install ## types, by mypy
 check: lint types test ## lint, types and tests on both databases
 
 check-long: install ## kills, fuzz and large data
-	$(PY) -m pytest -n 0 -m long
+	$(PY) -m pytest -n 2 --dist worksteal -m long
 
 bench: install ## measure against Postfix and OpenDKIM in the same run
 	$(PY) -m bench

@@ -8,7 +8,20 @@ import sys
 
 from bench import peers, report
 
-FIGURES = ("end_to_end", "accept", "bulk", "latency", "hits", "claim", "journal")
+FIGURES = (
+    "end_to_end",
+    "accept",
+    "bulk",
+    "latency",
+    "hits",
+    "claim",
+    "journal",
+    "follow",
+    "statistics",
+    "webhooks",
+    "imports",
+    "audience",
+)
 RUNS = 5
 
 

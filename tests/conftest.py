@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
-from tests.factories import Running, running_node
+from tests.factories import Running, lay_migrated, running_node
 
 from postrider.db import migrate
 from postrider.db.database import Database
@@ -54,8 +54,9 @@ def template() -> Iterator[str]:
 
 @pytest.fixture(params=STORES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a store of each kind that holds nothing, gone after the test."""
+    """The URL of a migrated store of each kind that holds nothing, gone after the test."""
     if request.param == "sqlite":
+        lay_migrated(tmp_path / "postrider.db")
         yield f"sqlite:///{tmp_path / 'postrider.db'}"
         return
     name = f"postrider_{uuid.uuid4().hex[:12]}"

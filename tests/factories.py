@@ -1,5 +1,6 @@
 """What tests build their world from: accounts with domains, and whole nodes in this process."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from postrider.app import KEY_KINDS, Installation, Node
+from postrider.db import migrate
 from postrider.db.database import Database
 from postrider.engine import accounts, domains
 from postrider.engine.accounts import NewAccount
-from postrider.engine.domains import Domain
-from postrider.engine.domains.keys import generate
+from postrider.engine.domains import Domain, keys
+from postrider.engine.domains.model import Algorithm, NewKey
 from postrider.engine.principal import Principal
+from postrider.kit.ids import new_id
 from postrider.kit.seal import Sealer
 from postrider.settings import Settings
 
@@ -25,6 +28,29 @@ DOMAIN = "mail.example.test"
 def password_hash() -> str:
     """argon2 is slow on purpose: once is enough."""
     return accounts.hash_password(PASSWORD)
+
+
+@cache
+def key_pair() -> tuple[bytes, str]:
+    """So is an RSA key; every domain of the tests has this one, sealed for its own row."""
+    return keys.make_pair(Algorithm.RSA)
+
+
+@cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "postrider.db")
+        database = Database(f"sqlite:///{path}")
+        migrate.upgrade(database)
+        database.close()
+        return path.read_bytes()
+
+
+def lay_migrated(path: Path) -> None:
+    """A SQLite store with all tables and nothing in them, unless there is one: far sooner than migrating."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_migrated())
 
 
 def make_account(
@@ -44,7 +70,8 @@ def make_account(
 def make_domain(
     db: Database, sealer: Sealer, organization_id: int, name: str = DOMAIN, *, verified: bool = True
 ) -> Domain:
-    key = generate(sealer)
+    (der, public), key_id = key_pair(), new_id()
+    key = NewKey(key_id, Algorithm.RSA, sealer.seal(der, key_id), public)
     return db.write_now(domains.add, Principal(organization_id), name, key=key, verified=verified)
 
 
@@ -89,6 +116,8 @@ async def running_node(store_url: str, data_dir: Path, **settings: Any) -> Async
         "hostname": "mx.postrider.test",
         **settings,
     }
+    if store_url.startswith("sqlite"):
+        lay_migrated(data_dir / "postrider.db")
     configured = Settings(**chosen)
     installation = Installation(configured)
     installation.migrate()

@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -21,15 +22,19 @@ from starlette.routing import BaseRoute, Host, Mount, Route
 from postrider.db import lease, marks, migrate
 from postrider.db.database import Database, Tx, Unavailable
 from postrider.db.notices import Listener
-from postrider.engine import insight, journal, sending, webhooks
+from postrider.engine import insight, journal, notices, sending, webhooks
 from postrider.engine.accounts import KeyKind, Keyring, Sessions
+from postrider.engine.audience import follow as audience
+from postrider.engine.audience import transfer
 from postrider.engine.delivery import sites
 from postrider.engine.delivery.attempt import Workshop
 from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, SimulatorCourier, SmtpCourier
 from postrider.engine.delivery.direct import Direct, DirectCourier
 from postrider.engine.delivery.signing import Signers
-from postrider.engine.engagement import Intake
+from postrider.engine.engagement import Intake, Sources
 from postrider.engine.journal import bounces
+from postrider.engine.notices.webhooks import tell_disabled
+from postrider.engine.sending import guards, segments
 from postrider.engine.sending.bulk import KIND as EXPAND
 from postrider.engine.sending.bulk import expand_page
 from postrider.engine.sending.routes import Delivery
@@ -46,14 +51,18 @@ from postrider.surfaces.common.smtp.options import SmtpOptions
 from postrider.surfaces.common.smtp.server import SmtpServer
 from postrider.surfaces.inbound import post
 from postrider.surfaces.smtp.door import Door
+from postrider.workers.alerts import Alerts, Place
+from postrider.workers.audience import Scores, Statuses
 from postrider.workers.deliver import Deliver
 from postrider.workers.follow import Follow
+from postrider.workers.guards import Guards
 from postrider.workers.jobs import Jobs
 from postrider.workers.loop import Loop
 from postrider.workers.notify import Notify
 from postrider.workers.recheck import Recheck
 from postrider.workers.retention import Retention
 from postrider.workers.timers import Timers, release
+from postrider.workers.transfers import Transfers
 
 ROLES = ("web", "smtp", "inbound", "deliver", "follow", "notify", "jobs", "timers")
 STOP_TIMEOUT_S = 30.0
@@ -73,6 +82,8 @@ FORMATS: webhooks.Formats = {each.webhooks.name: each.webhooks for each in SURFA
 FOLLOWERS: tuple[journal.Follower, ...] = (
     journal.Follower("insight", insight.count),
     journal.Follower("soft-bounces", bounces.suppress_soft),
+    guards.follower,
+    audience.follower,
     webhooks.follower(FORMATS),
 )
 
@@ -93,6 +104,7 @@ class Installation:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.folder = transfer.Folder(settings.transfers_folder)
         self.sealer = Sealer(load_or_make_master_key(settings.data_dir / "master.key"))
         self.db = Database(settings.store_url)
         self.routes = sending.Routes(
@@ -102,6 +114,7 @@ class Installation:
             slots_of=sites.slots_of,
             connections_to=sites.connections_of,
         )
+        self.letterhead = notices.Letterhead(settings.notices_mailbox, settings.base_url, self.routes)
 
     def migrate(self) -> None:
         """Raises WrongMasterKey: with another key every secret in the store would be lost, unnoticed."""
@@ -151,27 +164,38 @@ class Node:
             self.db, self.installation.routes, self._accepted, lambda: self.jobs.loop.wake()
         )
         self.deliver = self._make_deliver()
-        self.follow = Follow(self.db, self.worker.id, FOLLOWERS)
-        self.jobs = Jobs(
+        self.follow = Follow(self.db, self.worker.id, FOLLOWERS, self._sources())
+        self.jobs = self._make_jobs()
+        self.notify = Notify(
             self.db,
             self.worker.id,
-            {EXPAND: lambda tx, job: expand_page(tx, job, self.installation.routes)},
-            self._wake,
+            FORMATS,
+            self.outgoing,
+            self.installation.sealer,
+            self.metrics.posted,
+            partial(tell_disabled, self.installation.letterhead),
         )
-        self.notify = Notify(self.db, self.worker.id, FORMATS, self.outgoing, self.installation.sealer)
+        self.transfers = Transfers(self.db, self.worker.id, self.installation.folder)
         self.timers = Timers(self.db, self.worker, self.keyring, self.lost.set)
         self.retention = Retention(self.db, body_kept_ms=self.settings.body_retention_days * clock.DAY)
         self.recheck = Recheck(self.db, self.resolver, self.settings.hostname)
+        self.guards = Guards(self.db, self.installation.letterhead)
+        self.alerts = self._make_alerts()
         self._run(self.timers.loop)
         if not self.db.is_sqlite:
             self._listener = Listener(self.db, self._wake)
         for role, loop in (
             ("follow", self.follow.loop),
+            ("follow", Statuses(self.db).loop),
+            ("timers", Scores(self.db).loop),
             ("notify", self.notify.loop),
             ("jobs", self.jobs.loop),
+            ("jobs", self.transfers.loop),
             ("deliver", self.deliver.loop),
             ("timers", self.retention.loop),
             ("timers", self.recheck.loop),
+            ("timers", self.guards.loop),
+            ("timers", self.alerts.loop),
         ):
             if role in self.roles:
                 self._run(loop)
@@ -212,15 +236,32 @@ class Node:
             keyring=self.keyring,
             sessions=self.sessions,
             sender=self.sender,
+            letterhead=self.installation.letterhead,
             intake=self.intake,
             resolver=self.resolver,
             outgoing=self.outgoing,
+            folder=self.installation.folder,
+            import_max_bytes=settings.import_max_bytes,
             base_url=settings.base_url,
             hostname=settings.hostname,
             smtp_port=self.smtp_port or settings.smtp_port,
             is_capture=settings.delivery is Delivery.CAPTURE,
             is_local=settings.http_host in ("127.0.0.1", "::1", "localhost"),
             wake=self._wake,
+        )
+
+    def _sources(self) -> Sources:
+        settings = self.settings
+        return Sources.load(ranges_file=settings.scanner_ranges, geoip_file=settings.geoip_file)
+
+    def _make_jobs(self) -> Jobs:
+        routes = self.installation.routes
+        return Jobs(
+            self.db,
+            self.worker.id,
+            {EXPAND: lambda tx, job: expand_page(tx, job, routes)},
+            self._wake,
+            {segments.KIND: partial(segments.expand, routes=routes)},
         )
 
     def _make_deliver(self) -> Deliver:
@@ -253,6 +294,17 @@ class Node:
             self.metrics.observe,
             self.follow_soon,
         )
+
+    def _make_alerts(self) -> Alerts:
+        settings = self.settings
+        place = Place(
+            node=f"{socket.gethostname()} {settings.data_dir.resolve()}",
+            hostname=settings.hostname,
+            data_dir=settings.data_dir,
+            certificate=self._certificate().certificate if {"smtp", "inbound"} & set(self.roles) else None,
+            blocklists=settings.blocklist_zones,
+        )
+        return Alerts(self.db, self.installation.letterhead, self.resolver, place)
 
     def follow_soon(self) -> None:
         self.follow.loop.wake()

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,6 +14,7 @@ from pydantic_settings import (
 
 from postrider.engine.delivery.couriers import Relay
 from postrider.engine.sending.routes import Delivery
+from postrider.kit.address import Mailbox, parse_mailbox
 
 CONFIG_FILE = "POSTRIDER_CONFIG"
 NO_HOSTNAME = "localhost.localdomain"  # receivers refuse who greets them with it
@@ -59,6 +60,24 @@ class Settings(BaseSettings):
     body_retention_days: int = Field(
         30, ge=1, le=3650, description="How long bodies and attachments stay after their last mail."
     )
+    notices_from: str = Field(
+        "",
+        description="From of the platform's own mail, Name <address>; empty: Postrider <postrider@HOSTNAME>.",
+    )
+    blocklists: str = Field(
+        "",
+        description="Zones of DNS blocklists, comma separated: HOSTNAME and its addresses are asked about.",
+    )
+    scanner_ranges: str = Field(
+        "", description="File of networks that mail scanners fetch from: a CIDR a line, and a name."
+    )
+    geoip_file: str = Field("", description="MaxMind database (.mmdb) that tells where hits come from.")
+    transfer_dir: str = Field(
+        "", description="Files of imports and exports, which web nodes should share; empty: DATA_DIR."
+    )
+    import_max_bytes: int = Field(
+        2 * 1024**3, ge=1024, description="The largest file of contacts that is taken, in bytes."
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="console for people, json for machines."
     )
@@ -87,9 +106,21 @@ class Settings(BaseSettings):
             Relay.from_url(self.relay_url)
         return self
 
+    @field_validator("notices_from")
+    @classmethod
+    def _is_mailbox(cls, text: str) -> str:
+        if text:
+            parse_mailbox(text)
+        return text
+
     @property
     def store_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'postrider.db'}"
+
+    @property
+    def transfers_folder(self) -> Path:
+        """TRANSFER_DIR, or DATA_DIR."""
+        return Path(self.transfer_dir) if self.transfer_dir else self.data_dir
 
     @property
     def base_url(self) -> str:
@@ -101,6 +132,18 @@ class Settings(BaseSettings):
         """(address, port) pairs of DNS_SERVERS; none: the system's."""
         pairs = [server.strip().rpartition(":") for server in self.dns_servers.split(",") if server.strip()]
         return [(host.strip("[]"), int(port)) for host, _, port in pairs]
+
+    @property
+    def notices_mailbox(self) -> Mailbox:
+        """Who the platform's own mail is from."""
+        if self.notices_from:
+            return parse_mailbox(self.notices_from)
+        return Mailbox(f"postrider@{self.hostname}", "Postrider")
+
+    @property
+    def blocklist_zones(self) -> tuple[str, ...]:
+        """The zones of BLOCKLISTS, without dots at their ends."""
+        return tuple(zone.strip().strip(".") for zone in self.blocklists.split(",") if zone.strip(" ."))
 
     @property
     def trusted_networks(self) -> list[tuple[str, str]]:

@@ -151,7 +151,7 @@ async def test_a_bad_parameter_is_named(desk: Desk) -> None:
 @SQLITE
 async def test_without_a_key_nothing_is_told(desk: Desk) -> None:
     for name in CONTRACT:
-        answer = await desk.call(name, 401, key="pr_live_wrong", id=to_uuid(new_id()))
+        answer = await desk.call(name, 401, key="pr_live_wrong", id=to_uuid(new_id()), stream="shared")
         assert answer["error"]["code"] == "unauthenticated"
 
 

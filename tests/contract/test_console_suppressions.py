@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.contract.walk import load, missing_keys
+from tests.contract.console_client import Client, Json
 from tests.factories import Running, make_account, make_domain
 
 from postrider.engine import accounts, sending, suppression
@@ -19,7 +19,6 @@ from postrider.kit.ids import new_id, to_uuid
 from postrider.surfaces.console.keys import KEYS
 from postrider.surfaces.console.suppressions import OPERATIONS
 
-CONTRACT = load("console")
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 ANN = "ann@example.com"
 MALFORMED = (
@@ -35,41 +34,10 @@ MALFORMED = (
     ("limit", "201"),
     ("state", "x"),
 )
-Json = dict[str, Any]
 
 
-class Desk:
-    """The API as one key's holder uses it."""
-
-    def __init__(self, node: Running, http: httpx2.AsyncClient) -> None:
-        self.node = node
-        self.http = http
-        self.key = node.account.keys["console"]
-
-    async def call(
-        self, name: str, refused: int = 0, *, key: str = "", body: Any = None, **given: Any
-    ) -> Json:
-        operation = CONTRACT[name]
-        path = operation.paths[0].format(**given)
-        query = {field: value for field, value in given.items() if f"{{{field}}}" not in operation.paths[0]}
-        answer = await self.http.request(
-            operation.method,
-            "/console" + path,
-            params=query,
-            json=body,
-            headers={"Authorization": f"Bearer {key or self.key}"},
-        )
-        assert answer.status_code == (refused or operation.status), answer.text
-        told: Json = answer.json()
-        if refused:
-            assert refused in operation.errors, f"{name}: {refused} is not documented"
-        return told
-
-    async def walk(self, name: str, **given: Any) -> Json:
-        """As call; no key of the contract is missing."""
-        body = await self.call(name, **given)
-        assert not missing_keys(body, CONTRACT[name].keys), body
-        return body
+class Desk(Client):
+    """Who enters suppressions and takes them back."""
 
     async def add(self, address: str, class_: str, **fields: Any) -> Json:
         body = await self.walk("addSuppression", body={"address": address, "class": class_, **fields})

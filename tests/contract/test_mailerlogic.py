@@ -12,7 +12,19 @@ from tests.contract.walk import load, missing_keys
 from tests.factories import DOMAIN, Running, make_account, make_domain, running_node
 from tests.sink.dns import DnsServer
 
-from postrider.surfaces.mailerlogic import bounces, event_list, statistics, suppressions, webhooks
+from postrider.surfaces.mailerlogic import (
+    bounces,
+    contact_emails,
+    contacts,
+    event_list,
+    properties,
+    segment_mail,
+    segments,
+    statistics,
+    suppressions,
+    tags,
+    webhooks,
+)
 from postrider.surfaces.mailerlogic.app import OPERATIONS
 
 # What differs by store is asked of both; the rest of the quicker one.
@@ -23,6 +35,8 @@ CONTRACT = load("mailerlogic")
 _OWN_WORLDS = (
     *(*bounces.OPERATIONS, *suppressions.OPERATIONS, *webhooks.OPERATIONS),
     *(*event_list.OPERATIONS, *statistics.OPERATIONS),
+    *(*properties.OPERATIONS, *contacts.OPERATIONS, *contact_emails.OPERATIONS, *tags.OPERATIONS),
+    *(*segments.OPERATIONS, *segment_mail.OPERATIONS),
 )
 ELSEWHERE = {operation.id for operation in _OWN_WORLDS}
 SERVED = {operation.id: operation for operation in OPERATIONS if operation.id not in ELSEWHERE}

@@ -37,7 +37,7 @@ async def client(node: Running) -> AsyncIterator[httpx2.AsyncClient]:
         (EventKind.ACCEPTED, NOON, ann, {}),
         (EventKind.ACCEPTED, NOON + 1, bob, {}),
         (EventKind.DEFERRED, NOON + 2, bob, {}),
-        (EventKind.DELIVERED, NOON + 3, ann, {"via": "direct"}),
+        (EventKind.DELIVERED, NOON + 3, ann, {"via": "direct", "code": 250, "reply": "OK"}),
         (EventKind.CLICKED, NOON + clock.HOUR, ann, {"ip": "203.0.113.4"}),
         (EventKind.BOUNCED, NOON + clock.DAY, bob, {"class": "hard", "reply": "no such user"}),
         (EventKind.SUPPRESSED, NOON + 3 * clock.DAY, bob, {}),
@@ -72,6 +72,8 @@ async def test_the_list_has_the_keys_of_its_contract(client: httpx2.AsyncClient)
     )  # fmt: skip
     assert bounced["from"] == "shop@mail.example.test"
     assert bounced["event_data"]["reason"] == "no such user"
+    delivered = (await asked(client, type="delivered"))["events"][0]
+    assert delivered["event_data"] == {"via": "direct", "host": None, "response": "250 OK"}
     assert bounced["timestamp"] == clock.to_iso(NOON + clock.DAY)
     assert (bounced["is_human_engagement"], bounced["scanner_detection"], bounced["device_info"]) == (
         None, None, None,
@@ -146,6 +148,7 @@ async def test_malformed_filters_are_refused_all_at_once(client: httpx2.AsyncCli
         {"type": "eaten"},
         {"email_id": "7"},
         {"from_timestamp": "soon"},
+        {"filter": "robots"},
         {"to_timestamp": "9999-12-31"},
         {"page": "0"},
         {"limit": "1001"},

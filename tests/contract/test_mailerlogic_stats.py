@@ -78,6 +78,7 @@ async def test_the_overview_counts_what_happened(client: httpx2.AsyncClient) -> 
     assert await asked(client, STATS) == {
         "sent": 3, "delivered": 2, "bounced": 1, "failed": 1, "complaints": 1,
         "opens": 3, "unique_opens": 1, "human_opens": 1, "scanner_opens": 1,
+        "suspicious_opens": 0, "suspicious_clicks": 0,
         "clicks": 1, "unique_clicks": 1, "human_clicks": 0, "scanner_clicks": 0,
     }  # fmt: skip
     humans = await asked(client, STATS, filter="human_only")
@@ -92,10 +93,13 @@ async def test_days_and_hours_stand_one_after_the_other_without_gaps(client: htt
     assert await asked(client, f"{STATS}/opens", **two_days) == {
         "precision": "day",
         "data": [
-            {"date": day_of(NOON), "opens": 1, "unique_opens": 1, "human_opens": 1, "scanner_opens": 0},
+            {
+                "date": day_of(NOON), "opens": 1, "unique_opens": 1, "human_opens": 1, "scanner_opens": 0,
+                "suspicious_opens": 0,
+            },
             {
                 "date": day_of(NOON + clock.DAY), "opens": 2, "unique_opens": 0, "human_opens": 0,
-                "scanner_opens": 1,
+                "scanner_opens": 1, "suspicious_opens": 0,
             },
         ],
         "total": 3,

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from postrider.engine import errors
+from postrider.engine.audience.model import ContactSort
+from postrider.engine.audience.model import Status as ContactStatus
 from postrider.engine.domains import DomainStatus
 from postrider.engine.domains.model import Purpose
 from postrider.engine.journal import EventKind
@@ -45,6 +47,8 @@ def test_every_word_of_the_engine_is_translated_or_left_unsaid() -> None:
     assert set(vocabulary.SUPPRESSIONS) == set(vocabulary.REASONS) == set(Reason)
     assert set(vocabulary.SCOPES) == set(Scope)
     assert set(vocabulary.SOURCES) == set(Source)
+    assert set(vocabulary.CONTACT_STATUSES) == set(ContactStatus)
+    assert set(vocabulary.CONTACT_SORTS.values()) == set(ContactSort)
 
 
 def test_openapi_is_valid_and_names_every_route() -> None:

@@ -126,14 +126,16 @@ UNREADABLE = [
     b'{"settings": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
 ]
 NO_OBJECTS = [b"[]", b"null", b'"text"', b"7", b"true"]
-WITH_BODY = [operation.id for operation in OPERATIONS if operation.body is not None]
+WITH_BODY = [operation.id for operation in SERVED.values() if operation.body is not None]
+MAY_BE_EMPTY = {"subscribeContact", "unsubscribeContact"}
 
 
 @SQLITE
 async def test_what_is_no_json_is_a_400_and_no_object_a_422(client: httpx2.AsyncClient) -> None:
     for operation_id, body in itertools.product(WITH_BODY, UNREADABLE):
-        answer = await send(client, operation_id, content=body)
-        assert error_of(answer) == (400, "ERR_VALIDATION", "validation_error"), (operation_id, body[:60])
+        if body or operation_id not in MAY_BE_EMPTY:
+            answer = await send(client, operation_id, content=body)
+            assert error_of(answer) == (400, "ERR_VALIDATION", "validation_error"), (operation_id, body[:60])
     for operation_id, body in itertools.product(WITH_BODY, NO_OBJECTS):
         answer = await send(client, operation_id, content=body)
         assert error_of(answer) == (422, "ERR_VALIDATION", "validation_error"), (operation_id, body)
@@ -143,6 +145,8 @@ async def test_what_is_no_json_is_a_400_and_no_object_a_422(client: httpx2.Async
 async def test_a_body_that_says_it_is_something_else_is_a_400(client: httpx2.AsyncClient) -> None:
     bodies = {"login": LOGIN, "refreshToken": {"refresh_token": "x"}, "createApiKey": NEW_KEY}
     bodies |= {"createCampaign": DRAFT, "updateCampaign": {}, "testCampaign": COPY}
+    bodies |= {"createContact": {"email": "ann@example.com"}, "createList": {"name": "Readers"}}
+    bodies |= {name: {} for name in ("updateContact", "subscribeContact", "unsubscribeContact", "updateList")}
     assert set(bodies) == set(WITH_BODY)
     for operation_id, body in bodies.items():
         for media in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp", "\xff"):
@@ -199,8 +203,9 @@ HOSTILE_QUERIES = [
 
 
 async def test_a_hostile_query_is_a_400(client: httpx2.AsyncClient) -> None:
+    lists = [operation.paths[0] for operation in OPERATIONS if operation.id in LISTS]
     for query in HOSTILE_QUERIES:
-        for path in (SERVED[operation_id].paths[0] for operation_id in LISTS):
+        for path in (each for each in lists if "{" not in each):
             answer = await client.get(f"{path}?{query}")
             if (path, query) != ("/v2/organization/users", "fields[user]=email"):
                 assert error_of(answer) == (400, "ERR_VALIDATION", "validation_error"), (path, query)

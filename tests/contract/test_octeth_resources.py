@@ -55,12 +55,38 @@ async def test_a_login_tells_who_came_in_and_every_fault_of_one_that_did_not(cli
         body["UserInfo"] | {"UserID": "1", "Username": EMAIL, "AccountStatus": "Enabled"} == body["UserInfo"]
     )
     assert PASSWORD not in str(body)
-    assert (await client.ask("user.LOGIN")).json() == {
+    assert (await client.ask("user.LOGIN", APIKey=None)).json() == {
         "Success": False,
         "ErrorCode": [1, 2],
         "ErrorText": ["Missing username", "Missing password"],
     }
     assert (await log_in(client, "nobody@example.test"))["ErrorCode"] == [3]
+
+
+async def test_a_key_opens_a_session_that_may_do_what_it_may_and_ends_with_it(client: Client) -> None:
+    made = (
+        await client.http.post("/api/v1/user.apikey", data={"apikey": client.key, "note": "Login"})
+    ).json()
+    key = made["APIKey"]["Key"]
+    body = (await client.ask("User.Login", APIKey=key)).json()
+    assert (body["UserInfo"]["Username"], body["ErrorText"]) == (EMAIL, "")
+    session = body["SessionID"]
+    assert (await client.done("GetDomains", SessionID=session, APIKey=None))["Domains"]
+    assert (await client.ask("User.Login", APIKey="wrong")).json()["ErrorCode"] == [3]
+    await client.http.post(
+        "/api/v1/user.apikey.delete", json={"APIKey": client.key, "APIKeyID": made["APIKeyID"]}
+    )
+    assert await client.code("GetDomains", SessionID=session, APIKey=None) == 99998
+
+
+@SQLITE
+async def test_a_session_of_a_bound_key_works_from_its_address_only(client: Client, node: Running) -> None:
+    body = {"APIKey": client.key, "Note": "Bound", "BoundIpAddress": "127.0.0.1"}
+    key = (await client.http.post("/api/v1/user.apikey", json=body)).json()["APIKey"]["Key"]
+    session = (await client.ask("User.Login", APIKey=key)).json()["SessionID"]
+    assert (await client.done("GetDomains", SessionID=session, APIKey=None))["Domains"]
+    await node.database.write(lambda tx: tx.execute(text("UPDATE credentials SET bound_ip = '192.0.2.1'")))
+    assert await client.code("GetDomains", SessionID=session, APIKey=None) == 99998
 
 
 @SQLITE

@@ -40,7 +40,7 @@ async def client(node: Running) -> AsyncIterator[Client]:
         (EventKind.ACCEPTED, NOON + 1, bob, {}),
         (EventKind.ACCEPTED, NOON + 2, foreign, {}),
         (EventKind.SENT, NOON + 3, ann, {}),
-        (EventKind.DELIVERED, NOON + 3, ann, {}),
+        (EventKind.DELIVERED, NOON + 3, ann, {"code": 250, "enhanced": "2.0.0", "reply": "Taken"}),
         (EventKind.OPENED, NOON + clock.HOUR, ann, {"ip": "203.0.113.4", "user_agent": "Thunderbird"}),
         (EventKind.BOUNCED, NOON + clock.DAY, bob, {"class": "hard", "enhanced": "5.1.1", "reply": "no"}),
     ):
@@ -150,6 +150,8 @@ async def test_a_keys_events_are_those_of_its_domain(client: Client) -> None:
     bounce, opened = answer.json()["Events"][:2]
     assert bounce["Details"] == {"BounceType": "hard", "SmtpCode": "5.1.1", "Reason": "no"}
     assert opened["Details"] == {"UserAgent": "Thunderbird", "IpAddress": "203.0.113.4"}
+    delivered = answer.json()["Events"][2]
+    assert delivered["Details"] == {"SmtpCode": "250", "Response": "2.0.0 Taken"}
     assert await words(client, MessageID=opened["MessageId"]) == ["open", "delivery", "send"]
     assert await words(client, MessageID="12345") == []
     assert await words(client, Event="delivered", StartDate=str(NOON // 1_000)) == ["delivery"]

@@ -106,4 +106,4 @@ def test_the_description_has_every_parameter_of_a_command() -> None:
     for command in app.COMMANDS:
         name = command.id[0].upper() + command.id[1:]
         assert fields_of(command) <= set(schemas[name]["properties"])
-        assert ("APIKey" in schemas[name]["properties"]) == (command.scope is not None)
+        assert ("SessionID" in schemas[name]["properties"]) == (command.scope is not None)

@@ -33,13 +33,22 @@ MAIL: dict[str, Any] = {
     "personalization": {"name": "Recipient Name", "company": "Recipient Company"},
 }
 NEW_KEY = {"name": "Production Server", "permissions": ["send_email", "read_analytics"]}
+NEW_CONTACT = {
+    "email": "newcontact@example.com",
+    "first_name": "Jane",
+    "last_name": "Doe",
+    "company": "Example Corp",
+    "tags": ["prospect", "tech_interested"],
+    "custom_fields": {"lead_score": 85, "last_purchase": "2025-11-15", "preferred_communication": "email"},
+    "consent": {"email_marketing": True, "tracking": True, "date_given": "2025-12-01T09:00:00Z"},
+}
 # A key of the account cannot do what stands for a person.
 USERS_ONLY = {"logout", "createApiKey", "revokeApiKey"}
 
 
 @dataclass
 class World:
-    """What paths and bodies refer to: a user who is logged in, two delivered mails, three keys."""
+    """What paths and bodies refer to: a user who is logged in, two delivered mails, three keys, a contact."""
 
     client: httpx2.AsyncClient  # as the user
     tokens: dict[str, Any]
@@ -52,6 +61,10 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "logout": lambda world: {},
     "sendEmail": lambda world: MAIL,
     "createApiKey": lambda world: NEW_KEY,
+    "createContact": lambda world: NEW_CONTACT,
+    "updateContact": lambda world: {"tags": ["customer", "vip"], "lifecycle_stage": "customer"},
+    "patchContact": lambda world: {"lifecycle_stage": "evangelist"},
+    "bulkImportContacts": lambda world: {"contacts": [{"email": "user1@example.com", "name": "John"}]},
 }
 # What is absent, and what is wrong: (body, code).
 MALFORMED: dict[str, list[tuple[dict[str, Any], str]]] = {
@@ -70,12 +83,32 @@ MALFORMED: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({}, "MISSING_REQUIRED_FIELD"),
         ({"name": "x", "permissions": ["fly"]}, "VALIDATION_ERROR"),
     ],
+    "createContact": [
+        ({"first_name": "Jane"}, "MISSING_REQUIRED_FIELD"),
+        ({"email": "jane"}, "INVALID_EMAIL_FORMAT"),
+        ({"email": "jane", "tags": "prospect"}, "VALIDATION_ERROR"),
+    ],
+    "updateContact": [
+        ({"email": "jane"}, "INVALID_EMAIL_FORMAT"),
+        ({"lifecycle_stage": "friend"}, "VALIDATION_ERROR"),
+    ],
+    "patchContact": [
+        ({"email": "jane"}, "INVALID_EMAIL_FORMAT"),
+        ({"consent": {"tracking": "yes"}}, "VALIDATION_ERROR"),
+    ],
+    "bulkImportContacts": [
+        ({}, "MISSING_REQUIRED_FIELD"),
+        ({"contacts": []}, "VALIDATION_ERROR"),
+        ({"contacts": "all"}, "VALIDATION_ERROR"),
+    ],
 }
 # Told by tests of their own, where they need a state.
 ELSEWHERE = {
     "login": {401, 403, 429}, "refreshToken": {401, 429}, "logout": {429}, "sendEmail": {404, 409, 413, 429},
     "createApiKey": {403, 429}, "listApiKeys": {429}, "revokeApiKey": {429}, "getEmail": {429},
-    "listEmails": {400, 429},
+    "listEmails": {400, 429}, "createContact": {409, 429}, "listContacts": {400, 429}, "getContact": {429},
+    "updateContact": {409, 429}, "patchContact": {409, 429}, "deleteContact": {429},
+    "bulkImportContacts": {413, 429},
 }  # fmt: skip
 
 
@@ -96,6 +129,8 @@ async def world(running: Running) -> AsyncIterator[World]:
             await settled(client, world.ids["message_id"])
         made = await client.post("/api/v1/platform/api-keys", json=NEW_KEY)
         world.ids["key_id"] = made.json()["data"]["key_id"]
+        known = await client.post("/api/v1/contacts", json={"email": "known@example.com"})
+        world.ids["contact_id"] = known.json()["data"]["id"]
         yield world
 
 
@@ -177,10 +212,12 @@ async def test_another_organization_finds_none_of_these_ids(world: World, runnin
         strange = World(client, tokens, world.ids)
         for operation_id, operation in SERVED.items():
             if "{" in operation.paths[0]:
-                answer = await call(strange, operation_id)
+                body = BODIES.get(operation_id)
+                answer = await call(strange, operation_id, body=body(strange) if body else None)
                 assert refused(answer) == (404, "RESOURCE_NOT_FOUND"), operation_id
         listed = (await call(strange, "listEmails")).json()
         assert (listed["data"], listed["meta"]["pagination"]["total"]) == ([], 0)
+        assert (await call(strange, "listContacts")).json()["data"] == []
         shown = {key["key_id"] for key in (await call(strange, "listApiKeys")).json()["data"]}
         assert world.ids["key_id"] not in shown
     assert (await call(world, "getEmail")).json()["data"]["message_id"] == world.ids["message_id"]

@@ -22,7 +22,10 @@ from postrider.surfaces.penguinmails.errors import fail, refuse
 pytestmark = pytest.mark.long  # thousands of requests
 
 SEND = "/api/v1/emails/send"
-OF_BODIES = (SEND, "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/platform/api-keys")
+OF_BODIES = (
+    SEND, "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/platform/api-keys", "/api/v1/contacts",
+    "/api/v1/contacts/bulk-import",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from tests.contract.test_penguinmails import client_of, login, refused
 from tests.contract.walk import load, missing_keys
 from tests.factories import Running, running_node
-from tests.flow.hooks import Receiver, verify_webhook_signature
+from tests.flow.hooks import Receiver
+from tests.flow.verification.penguinmails import verify_webhook_signature
 
 from postrider.kit.ids import new_id
 from postrider.surfaces.penguinmails.ids import to_id

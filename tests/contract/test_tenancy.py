@@ -13,15 +13,20 @@ import pytest
 from tests.factories import PASSWORD, Running, make_account, make_domain, running_node
 
 from postrider.app import FORMATS
+from postrider.db.database import Tx
 from postrider.engine import accounts, messages, suppression, webhooks
 from postrider.engine.accounts import NewAccount
+from postrider.engine.audience import contacts, lists, segments, transfer
+from postrider.engine.audience.model import ContactInput
 from postrider.engine.domains import Domain
 from postrider.engine.messages import Stream, queue
 from postrider.engine.principal import Principal
 from postrider.engine.sending import campaigns
 from postrider.engine.sending.campaigns import Definition
 from postrider.engine.suppression import Class, New, Reason
-from postrider.kit.ids import RowId, to_base32, to_uuid
+from postrider.engine.webhooks import store
+from postrider.kit import clock
+from postrider.kit.ids import RowId, new_id, to_base32, to_uuid
 from postrider.surfaces.common.operations import Operation
 from postrider.surfaces.console.app import OPERATIONS as CONSOLE
 from postrider.surfaces.mailerlogic.app import OPERATIONS as MAILERLOGIC
@@ -55,6 +60,12 @@ class Owned:
     suppression_id: RowId
     opted_out: str
     webhook_ids: dict[str, RowId]
+    post_id: RowId
+    import_id: RowId
+    export_id: RowId
+    contact_id: RowId
+    list_id: RowId
+    segment_id: RowId
 
 
 def uuid(pick: Callable[[Owned], RowId]) -> Callable[[Owned], str]:
@@ -73,37 +84,61 @@ NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
         ("/api/v1/emails", "email_id"): uuid(lambda owned: owned.message_id),
         ("/api/v1/customer/suppressions", "suppressionId"): uuid(lambda owned: owned.suppression_id),
         ("/api/v1/customer/unsubscribes", "email"): lambda owned: owned.opted_out,
+        ("/api/v1/contacts/segments", "id"): uuid(lambda owned: owned.segment_id),
+        ("/api/v1/contacts", "id"): uuid(lambda owned: owned.contact_id),
+        ("/api/v1/contacts", "tagName"): lambda owned: "theirs",
         ("/api/v1/customer/webhooks", "webhookId"): uuid(lambda owned: owned.webhook_ids["mailerlogic"]),
     },
     "penguinmails": {
         ("/api/v1/emails", "message_id"): prefixed("msg", lambda owned: owned.message_id),
         ("/api/v1/platform", "key_id"): prefixed("key", lambda owned: owned.key_ids["penguinmails"]),
+        ("/api/v1/contacts", "contact_id"): prefixed("contact", lambda owned: owned.contact_id),
         ("/api/v1/webhooks", "webhook_id"): prefixed(
             "webhook", lambda owned: owned.webhook_ids["penguinmails"]
         ),
     },
     "nudgecampaign": {
+        ("/v2/contacts/import", "import_id"): prefixed("imp", lambda owned: owned.import_id),
+        ("/v2/contacts/export", "export_id"): prefixed("exp", lambda owned: owned.export_id),
+        ("/v2/contacts", "contact_id"): prefixed("con", lambda owned: owned.contact_id),
+        ("/v2/lists", "list_id"): prefixed("lst", lambda owned: owned.list_id),
         ("/v2/campaigns", "campaign_id"): prefixed("cmp", lambda owned: owned.campaign_id),
         ("/v2/organization/api-keys", "key_id"): prefixed(
             "key", lambda owned: owned.key_ids["nudgecampaign"]
         ),
+        ("/v2/webhooks", "webhook_id"): prefixed("whk", lambda owned: owned.webhook_ids["nudgecampaign"]),
     },
     "console": {
         ("/v1/messages", "id"): uuid(lambda owned: owned.message_id),
+        ("/v1/contacts", "id"): uuid(lambda owned: owned.contact_id),
+        ("/v1/lists", "id"): uuid(lambda owned: owned.list_id),
         ("/v1/domains", "id"): uuid(lambda owned: owned.domain.id),
         ("/v1/queues", "id"): lambda owned: str(owned.lane_id),
+        ("/v1/streams", "stream"): lambda owned: "theirs",  # a stream's name is everybody's
         ("/v1/suppressions", "id"): uuid(lambda owned: owned.suppression_id),
+        ("/v1/webhooks", "id"): uuid(lambda owned: owned.webhook_ids["mailerlogic"]),
+        ("/v1/imports", "id"): uuid(lambda owned: owned.import_id),
+        ("/v1/webhook-attempts", "id"): uuid(lambda owned: owned.post_id),
     },
 }
+_NOBODY = to_uuid(new_id())
 # Bodies that pass: an operation that reads its body first must come as far as looking the id up.
 BODIES: dict[str, Any] = {
+    "renameTag": {"new_name": "mine"},
+    "addContactTags": {"tag": "mine"},
     "updateSmtpCredential": {"name": "Mine now"},
     "setSmtpCredentialStatus": {"is_active": False},
     "updateCampaign": {"name": "Mine now"},
     "testCampaign": {"recipients": ["ann@example.com"]},
+    "testWebhook": {"event": "email.opened"},
+    "updateContactProperties": {"plan": "free"},
     "updateDomain": {"tracking_enabled": False},
+    "addSegmentContacts": {"contact_ids": [_NOBODY]},
+    "removeSegmentContacts": {"contact_ids": [_NOBODY]},
     "updateDomainTracking": {"tracking_enabled": False},
+    "changeList": {"is_public": True},
 }
+QUERIES = {"replayFailed": {"since": "2026-01-01T00:00:00Z"}}  # and queries
 
 
 @pytest.fixture
@@ -138,9 +173,15 @@ async def owned(running: Running) -> Owned:
         for class_, reason in ((Class.BLOCK, Reason.MANUAL), (Class.OPTOUT, Reason.UNSUBSCRIBED))
     )
     hooks = {format_.name: _hook(running, principal, format_) for format_ in FORMATS.values()}
+    post_id = db.write_now(_post, other.organization_id, hooks["mailerlogic"])
+    theirs = ContactInput(email="ann@other.test", properties={"plan": "pro"}, tags=["theirs"])
+    contact_id = db.write_now(lambda tx: contacts.create(tx, principal, theirs, source="api"))
+    list_id = db.write_now(lists.create, principal, "Theirs", is_public=True).id
     return Owned(
-        domain, message.id, smtp.id, keys, campaign.id, lane.id, blocked.id, opted_out.address_key, hooks
-    )
+        domain, message.id, smtp.id, keys, campaign.id, lane.id, blocked.id, opted_out.address_key, hooks,
+        post_id, *_transfers(running, principal), contact_id, list_id,
+        db.write_now(segments.create, principal, "Theirs", None).id,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -163,6 +204,29 @@ def _hook(running: Running, principal: Principal, format_: webhooks.Format) -> R
             tx, principal, format_, sealer=sealer, allow_private=False, **told
         )
     ).id
+
+
+def _post(tx: Tx, organization_id: int, endpoint_id: RowId) -> RowId:
+    post_id, now = new_id(), clock.now_ms()
+    attempt = webhooks.Attempt(
+        organization_id, endpoint_id, new_id(), "delivered", 1, now, 5, 200, None, "other.test", None, post_id
+    )
+    store.log(tx, [attempt])
+    return post_id
+
+
+def _transfers(running: Running, principal: Principal) -> tuple[RowId, RowId]:
+    """An import, and an export."""
+    db, folder = running.database, running.node.installation.folder
+    plan = transfer.ExportPlan(columns=[transfer.Column("email", "email")])
+    export = db.write_now(transfer.start_export, principal, folder, plan)
+    with transfer.Incoming(folder, principal.organization_id) as incoming:
+        incoming.write(b"ann@other.test\n")
+        mapped = transfer.ImportPlan(mapping={"email": 0})
+        prepared = transfer.prepare(incoming, mapped)
+        taken = db.write_now(transfer.start_import, principal, incoming, mapped, prepared)
+        incoming.keep()
+    return taken.id, export.id
 
 
 async def _send(running: Running, other: NewAccount) -> None:
@@ -191,4 +255,4 @@ async def _call(running: Running, dialect: str, operation: Operation, path: str)
             tokens = (await client.post("/api/v1/auth/login", json=who)).json()["data"]
             client.headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         body = BODIES.get(operation.id, {}) if operation.body is not None else None
-        return await client.request(operation.method, path, json=body)
+        return await client.request(operation.method, path, json=body, params=QUERIES.get(operation.id))

@@ -1,8 +1,6 @@
-"""A receiver of webhooks that keeps what it got, answers as told, or hangs; and the documents' own checks."""
+"""A receiver of webhooks that keeps what it got, answers as told, or hangs."""
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -43,8 +41,12 @@ class Receiver:
         return [got for got in self.got if got.path == path]
 
     async def until(self, count: int, path: str = "/hook") -> list[Got]:
+        return await self.when(lambda got: len(got) >= count, path)
+
+    async def when(self, is_enough: Callable[[list[Got]], bool], path: str = "/hook") -> list[Got]:
+        """What came to a path, as soon as it is enough."""
         async with asyncio.timeout(15), self._came:
-            await self._came.wait_for(lambda: len(self.at(path)) >= count)
+            await self._came.wait_for(lambda: is_enough(self.at(path)))
         return self.at(path)
 
     async def __aenter__(self) -> Self:
@@ -72,28 +74,3 @@ class Receiver:
             await asyncio.sleep(60)
         status, more, body = self.answer(got)
         return web.Response(status=status, headers=more, body=body)
-
-
-def verify_webhook_signature(payload: str, signature: str, secret: str) -> bool:
-    """PenguinMails' own, as its documents print it."""
-    expected_signature = hmac.new(secret.encode("utf-8"), payload.encode("utf-8"), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(f"sha256={expected_signature}", signature)
-
-
-PENGUIN_NODE = """
-const crypto = require('crypto');
-function verifyWebhookSignature(payload, signature, secret) {
-  const expectedSignature = crypto
-    .createHmac('sha256', secret)
-    .update(payload, 'utf8')
-    .digest('hex');
-
-  return crypto.timingSafeEqual(
-    Buffer.from(`sha256=${expectedSignature}`),
-    Buffer.from(signature)
-  );
-}
-const [signature, secret] = process.argv.slice(1);
-const payload = require('fs').readFileSync(0, 'utf8');
-process.exit(verifyWebhookSignature(payload, signature, secret) ? 0 : 1);
-"""

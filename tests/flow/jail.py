@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -29,7 +30,7 @@ def missing() -> list[str]:
     return lacks + (["root"] if os.geteuid() else [])
 
 
-class Jail:
+class Jail(ABC):
     """A program below `root`, with the libraries it needs and the users it knows, and a Maildir at /mail."""
 
     BINARIES: ClassVar[tuple[str, ...]]
@@ -66,9 +67,9 @@ class Jail:
             print(self.log())
         wait_until(self._is_gone, f"the end of {self.root}", timeout_s=TIMEOUT_S)
 
+    @abstractmethod
     def configure(self) -> None:
         """Write its settings."""
-        raise NotImplementedError
 
     def log(self) -> str:
         return (self.root / "out").read_text()

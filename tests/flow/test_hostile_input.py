@@ -164,6 +164,7 @@ async def test_a_missing_field_is_refused_or_not_needed(node: Running, client: h
     await assert_refused(node, client, "send", empty)
 
 
+@pytest.mark.long
 async def test_a_mistyped_field_is_refused_or_harmless(node: Running, client: httpx2.AsyncClient) -> None:
     for operation, name in fields():
         for value in MISTYPED:

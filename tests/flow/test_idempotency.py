@@ -6,6 +6,11 @@ import httpx2
 from tests.factories import DOMAIN, Running
 from tests.processes import count_rows
 
+from postrider.engine import sending
+from postrider.engine.errors import IdempotencyConflict
+from postrider.engine.sending import Receipt, SendCommand, Submission
+from postrider.kit.address import Mailbox
+
 MAIL = {"from": f"shop@{DOMAIN}", "to": "ann@example.com", "subject": "Hello", "text": "Hello"}
 BULK = {"subject": "Hi", "text": "Hi", "recipients": [{"email": f"r{n}@example.com"} for n in range(20)]}
 PARALLEL = 100
@@ -47,6 +52,28 @@ async def test_two_bodies_racing_for_one_key_make_one_message(node: Running) -> 
     said = [{answer.status_code for answer in answers} for answers in (mine, others)]
     assert sorted(said, key=min) == [{200}, {409}]
     assert (await counts(node))["messages"] == 1
+
+
+async def test_a_batch_that_another_body_leads_still_repeats_the_answer_that_is_kept(node: Running) -> None:
+    """What comes at the same moment is submitted together, in any order."""
+
+    def submission(subject: str) -> Submission:
+        prepared, recipients = sending.prepare(
+            SendCommand(to=[Mailbox(MAIL["to"])], subject=subject, text="Hi")
+        )
+        fingerprint = subject.encode()
+        return Submission(
+            node.principal, prepared, recipients, idempotency_key="order-17", fingerprint=fingerprint
+        )
+
+    routes = node.node.installation.routes
+    (first,) = await node.database.write(sending.submit, [submission("mine")], routes)
+    together = [submission("other"), submission("mine"), submission("mine"), submission("other")]
+    answers = await node.database.write(sending.submit, together, routes)
+    assert isinstance(first, Receipt)
+    assert [answer.group_id if isinstance(answer, Receipt) else type(answer) for answer in answers] == [
+        *(IdempotencyConflict, first.group_id, first.group_id, IdempotencyConflict)
+    ]
 
 
 async def test_a_key_of_one_operation_is_free_in_another(node: Running) -> None:

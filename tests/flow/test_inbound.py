@@ -322,6 +322,7 @@ async def test_the_port_offers_tls_and_no_auth(running: Running) -> None:
     assert "auth" not in plain + secured
 
 
+@pytest.mark.long
 def test_where_the_store_is_away_the_report_is_asked_for_again(
     store_url: str, tmp_path: Path, sink: Sink
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.factories import Running, make_account, running_node
+from tests.factories import DOMAIN, Running, make_account, running_node
 
 from postrider.engine import sending
 from postrider.engine.accounts import NewAccount
@@ -246,3 +246,19 @@ async def test_pages_load_nothing_from_elsewhere(inbox: Inbox) -> None:
 
 def key_of(account: NewAccount) -> dict[str, str]:
     return {"Authorization": f"Bearer {account.keys['console']}"}
+
+
+async def test_the_list_shows_the_subject_as_its_recipient_reads_it(inbox: Inbox, node: Running) -> None:
+    body = {
+        "from": f"news@{DOMAIN}",
+        "subject": "Grüße {{name}}, " + "eine lange Zeile " * 8 + "{{ nobody }}",
+        "html": "<p>Hello</p>",
+        "recipients": [{"email": "ann@example.com", "vars": {"name": "Ann"}}],
+    }
+    headers = {"X-API-Key": node.account.keys["mailerlogic"]}
+    async with httpx2.AsyncClient(base_url=node.base_url, headers=headers) as http:
+        answer = await http.post("/mailerlogic/api/v1/bulk-send", json=body)
+    assert answer.status_code in (200, 202), answer.text
+    mail = await inbox.wait(to="ann@example.com", timeout=10)
+    assert mail["subject"] == ("Grüße Ann, " + "eine lange Zeile " * 8).strip()
+    assert await inbox.subjects() == [mail["subject"]]

@@ -1,6 +1,6 @@
 """What goes after its time, and what stays."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,7 +55,7 @@ async def one_round(node: Running) -> None:
 
 
 @pytest.fixture
-async def node(store_url: str, tmp_path: Path, time: list[int]):  # type: ignore[no-untyped-def]
+async def node(store_url: str, tmp_path: Path, time: list[int]) -> AsyncIterator[Running]:
     async with running_node(store_url, tmp_path / "data") as running:
         yield running
 

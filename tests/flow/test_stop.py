@@ -34,6 +34,7 @@ def server(store_url: str, tmp_path: Path, sink: Sink) -> Iterator[Postrider]:
         yield server
 
 
+@pytest.mark.long
 def test_a_stop_under_load_ends_soon_and_loses_and_repeats_nothing(server: Postrider, sink: Sink) -> None:
     crowd = Crowd(server)
     assert server.request("POST", f"{MAILERLOGIC}/bulk-send", BULK).status == 200

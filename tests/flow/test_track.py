@@ -1,47 +1,21 @@
 """What people do with a delivered mail, through the real pages, until it is an event."""
 
 import asyncio
-import email
-import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from email.policy import default
 from pathlib import Path
 
 import httpx2
 import pytest
 from tests.factories import DOMAIN, Running, running_node
-from tests.flow.world import events, post, send, until
+from tests.flow.reader import HTML, LINKS, RECORDED_MAX_S, Mail, deliver, recorded
+from tests.flow.world import events, post
 from tests.processes import Postrider, wait_until
 from tests.sink.client import Sink
 
 from postrider.engine.journal import EventKind
-from postrider.kit.ids import RowId
 
-RECORDED_MAX_S = 4.0
-LINKS = ["https://shop.example/offer?a=1&b=2", "https://shop.example/other#part"]
-HTML = "".join(f'<a href="{link.replace("&", "&amp;")}">Offer</a>' for link in LINKS)
-PIXEL = re.compile(r'src="(http[^"]+/track/o/[^"]+)"')
-CLICK = re.compile(r'href="(http[^"]+/track/c/[^"]+)"')
-OPT_OUT = re.compile(r"<(http[^>]+/track/u/[^>]+)>")
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-
-
-class Mail:
-    """A received mail as its reader sees it: paths to fetch, whatever host they name."""
-
-    def __init__(self, raw: bytes) -> None:
-        parsed = email.message_from_bytes(raw, policy=default)
-        html = parsed.get_body(("html",))
-        assert html is not None
-        self.pixel = path_of(PIXEL.findall(html.get_content())[0])
-        self.clicks = [path_of(url) for url in CLICK.findall(html.get_content())]
-        self.opt_out = path_of(OPT_OUT.findall(parsed["List-Unsubscribe"])[0])
-        self.is_one_click = parsed["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-
-
-def path_of(url: str) -> str:
-    return url[url.index("/track/") :]
 
 
 @pytest.fixture
@@ -61,19 +35,6 @@ async def running(store_url: str, tmp_path: Path, sink: Sink) -> AsyncIterator[R
 async def reader(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=running.base_url) as client:
         yield client
-
-
-async def deliver(running: Running, sink: Sink) -> tuple[RowId, Mail]:
-    message_id = await send(running, "ann@example.com", html=HTML, track_opens=True, track_clicks=True)
-    received = await asyncio.to_thread(sink.wait_for, 1)
-    return message_id, Mail(received[-1].mail)
-
-
-async def recorded(running: Running, message_id: RowId, kind: EventKind, count: int) -> None:
-    async def is_so() -> bool:
-        return len(await events(running, message_id, kind)) == count
-
-    await until(is_so, f"{count} {kind.name}", timeout_s=RECORDED_MAX_S)
 
 
 async def test_a_pixel_and_clicks_are_events_within_four_seconds(
@@ -143,6 +104,7 @@ async def test_one_click_unsubscribes_once_however_often_it_comes(
     assert (await reader.post("/track/u/nonsense", data=form)).status_code == 404
 
 
+@pytest.mark.long
 def test_no_hit_that_was_answered_is_lost_by_a_stop(store_url: str, tmp_path: Path, sink: Sink) -> None:
     relay = f"smtp://127.0.0.1:{sink.port}"
     with Postrider(store_url, tmp_path, delivery="relay", relay_url=relay) as server:

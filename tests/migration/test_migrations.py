@@ -12,11 +12,13 @@ from postrider.db.database import Database
 from postrider.engine.tables import metadata
 
 ALEMBICS_OWN = {"alembic_version"}
+SEARCH = ("contact_search", "ix_contacts_search")  # what only one database has stands in no metadata
 
 
 def test_the_migrated_store_is_what_the_tables_say(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_name": lambda name, *_: not _is_search(name)}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
 
@@ -24,7 +26,9 @@ def test_every_index_is_there_by_name(database: Database) -> None:
     found = inspect(database.engine)
     for table in metadata.sorted_tables:
         kept = {index["name"] for index in found.get_indexes(table.name)}
-        assert kept == {index.name for index in table.indexes}, table.name
+        assert {name for name in kept if not _is_search(name)} == {index.name for index in table.indexes}, (
+            table.name
+        )
 
 
 def test_partial_indexes_are_partial(database: Database) -> None:
@@ -46,7 +50,7 @@ def test_tables_without_rowid_are_so_on_sqlite(database: Database) -> None:
     }
     with database.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-        assert {name for name, text in rows if "WITHOUT ROWID" in text} == wanted
+        assert {name for name, text in rows if "WITHOUT ROWID" in text and not _is_search(name)} == wanted
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
@@ -67,6 +71,10 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_it_back(database: Data
 
 def test_there_is_one_head() -> None:
     assert len(ScriptDirectory.from_config(migrate.config()).get_heads()) == 1
+
+
+def _is_search(name: str | None) -> bool:
+    return name is not None and name.startswith(SEARCH)
 
 
 def _tables(database: Database) -> set[str]:

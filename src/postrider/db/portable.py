@@ -7,10 +7,12 @@ but `lock_rows` goes straight to the driver, whose own errors come out of it.
 """
 
 import re
+import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Table, text
+import psycopg
+from sqlalchemy import ColumnElement, Table, func, text
 from sqlalchemy.dialects import postgresql
 
 from postrider.db.database import Tx
@@ -19,20 +21,26 @@ SQLITE_MAX_PARAMETERS = 30_000
 # Few shapes, so that the driver finds its prepared statements again; small batches fit exactly.
 CHUNK_SIZES = (128, 96, 64, 48, 40, 32, 28, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)
 PG_CHUNK = 2_000
+# What Batch and Statement raise where a unique index has such a row: the transaction cannot go on.
+TAKEN = (sqlite3.IntegrityError, psycopg.errors.UniqueViolation)
 _PG: Any = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 _NAMED = re.compile(r"(?<!:):([a-z_]+)")
 _SQL_TYPES = {int: "bigint", bytes: "bytea", str: "text", float: "float8"}
 
 
 class Batch:
-    """A statement over rows `v`; `columns`: v's columns and their Python types (int, str, bytes, float)."""
+    """A statement over rows `v`; `columns`: v's columns and their Python types (int, str, bytes, float).
+
+    `{for_update}` ends a SELECT that holds its rows; SQLite's one writer needs none.
+    """
 
     def __init__(self, statement: str, **columns: type) -> None:
-        self._statement = statement
+        self._statement = statement.replace("{for_update}", "")
         self._columns = columns
         names = ", ".join(columns)
         arrays = ", ".join(f"%b::{_SQL_TYPES[kind]}[]" for kind in columns.values())
-        self._postgresql = f"WITH v({names}) AS (SELECT * FROM unnest({arrays})) {statement}"  # noqa: S608
+        locking = statement.replace("{for_update}", "FOR UPDATE")
+        self._postgresql = f"WITH v({names}) AS (SELECT * FROM unnest({arrays})) {locking}"  # noqa: S608
         self._sqlite = {size: self._for_sqlite(size) for size in CHUNK_SIZES}
 
     def __call__(self, tx: Tx, rows: Sequence[Sequence[Any]]) -> list[Any]:
@@ -110,6 +118,11 @@ def _python_type(table: Table, name: str) -> type:
     if compiled.startswith(("INT", "BIGINT", "SMALLINT")):
         return int
     return float if compiled.startswith(("FLOAT", "DOUBLE")) else str
+
+
+def hex_of(tx: Tx, column: ColumnElement[bytes]) -> ColumnElement[str]:
+    """A column's octets as bytes.hex() writes them."""
+    return func.encode(column, "hex") if tx.dialect.name == "postgresql" else func.lower(func.hex(column))
 
 
 class PerRow:

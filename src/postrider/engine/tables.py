@@ -3,6 +3,7 @@
 from postrider.db import tables as global_tables
 from postrider.db.schema import metadata
 from postrider.engine.accounts import tables as accounts
+from postrider.engine.audience import tables as audience
 from postrider.engine.delivery import tables as delivery
 from postrider.engine.domains import tables as domains
 from postrider.engine.engagement import tables as engagement
@@ -10,12 +11,14 @@ from postrider.engine.insight import tables as insight
 from postrider.engine.jobs import tables as jobs
 from postrider.engine.journal import tables as journal
 from postrider.engine.messages import tables as messages
+from postrider.engine.notices import tables as notices
 from postrider.engine.sending import tables as sending
 from postrider.engine.suppression import tables as suppression
 from postrider.engine.webhooks import tables as webhooks
 
 __all__ = [
     "accounts",
+    "audience",
     "delivery",
     "domains",
     "engagement",
@@ -25,6 +28,7 @@ __all__ = [
     "journal",
     "messages",
     "metadata",
+    "notices",
     "sending",
     "suppression",
     "webhooks",

@@ -10,8 +10,10 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +26,8 @@ from postrider.kit.record import record
 
 URL_MAX_CHARS = 2_000
 ANSWER_MAX_BYTES = 64 * 1024
+HEADERS_MAX = 20  # of an answer, that are kept
+HEADER_MAX_CHARS = 200  # of a name or a value
 CONNECT_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 15.0
 CONNECTIONS_MAX = 2_000
@@ -44,12 +48,16 @@ class Fault(StrEnum):
 
 @record
 class Answer:
-    """What came of one request: a status with the first ANSWER_MAX_BYTES of its body, or a fault."""
+    """What came of one request: a status with the first ANSWER_MAX_BYTES of its body, or a fault.
+
+    `headers` are the first HEADERS_MAX, as they were spelled, but for cookies.
+    """
 
     status: int | None
     body: bytes
     duration_ms: int
     fault: Fault | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_success(self) -> bool:
@@ -101,6 +109,7 @@ class Outgoing:
         status: int | None = None
         read = b""
         fault: Fault | None = None
+        said: Mapping[str, str] = {}
         try:
             check_url(url, allow_private=self.allow_private, allow_plain=True)
             async with (
@@ -108,10 +117,10 @@ class Outgoing:
                 self._client().post(url, data=body, headers=headers, allow_redirects=False) as response,
             ):
                 read = await _read(response)
-                status = response.status
+                status, said = response.status, _headers(response)
         except (OSError, aiohttp.ClientError, TimeoutError, ValueError) as error:
             fault = _fault(error)
-        return Answer(status, read, int((time.monotonic() - started) * 1000), fault)
+        return Answer(status, read, int((time.monotonic() - started) * 1000), fault, said)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -141,6 +150,17 @@ class Outgoing:
         if not self.allow_private and not is_public(_literal(address)):
             raise _NotPublic(str(Fault.ADDRESS))
         return socket.socket(family, kind, protocol)
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    said = ((name, value) for name, value in response.headers.items() if name.lower() != "set-cookie")
+    first = islice(said, HEADERS_MAX)
+    return {_plain(name)[:HEADER_MAX_CHARS]: _plain(value)[:HEADER_MAX_CHARS] for name, value in first}
+
+
+def _plain(text: str) -> str:
+    """Without the halves of characters that stand for octets that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 class _Names(AbstractResolver):

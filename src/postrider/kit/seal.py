@@ -31,6 +31,7 @@ class Sealer:
         self._rows = AESGCM(_derive(master_key, b"rows"))
         self._token_keys = _derive(master_key, b"token check"), _derive(master_key, b"token mask")
         self._hash_key = _derive(master_key, b"hashes")
+        self._secret_key = _derive(master_key, b"secrets of rows")
         self.signing_key = _derive(master_key, b"signed tokens")  # of access and refresh tokens
 
     def seal(self, secret: bytes, row_id: bytes) -> bytes:
@@ -40,6 +41,10 @@ class Sealer:
 
     def unseal(self, sealed: bytes, row_id: bytes) -> bytes:
         return self._rows.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], row_id)
+
+    def secret_of(self, row_id: bytes, use: str) -> bytes:
+        """32 bytes that stand nowhere: always the same for a row and a use, and told by nothing else."""
+        return hmac.digest(self._secret_key, fingerprint(row_id, use.encode()), "sha256")
 
     def message_token(self, organization_id: int, message_id: bytes) -> str:
         """A message's seal: only this installation can make or read it; 47 characters for most organizations.

@@ -1,6 +1,7 @@
 """Runs long work page by page: a page's rows and the job's new position are one transaction."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -10,7 +11,10 @@ from postrider.engine.jobs import Job
 from postrider.workers.loop import Loop
 
 IDLE_S = 1.0
+TURN_S = 5.0  # of a job without pages, before others come
 Handler = Callable[[Tx, Job], int]
+# (store, job, owner, is_over): asked after each of its writes whether the job's turn has ended
+Runner = Callable[[Database, Job, str, Callable[[], bool]], Awaitable[None]]
 _log = structlog.get_logger("jobs")
 
 
@@ -19,24 +23,38 @@ class JobLost(Exception):
 
 
 class Jobs:
-    """The jobs worker of one process; `handlers` by the job's kind."""
+    """The jobs worker of one process: by the job's kind `handlers` of pages, `runners` of work without."""
 
     def __init__(
-        self, db: Database, owner: str, handlers: Mapping[str, Handler], on_page: Callable[[], None]
+        self,
+        db: Database,
+        owner: str,
+        handlers: Mapping[str, Handler],
+        on_page: Callable[[], None],
+        runners: Mapping[str, Runner] | None = None,
     ) -> None:
         self._db = db
         self._owner = owner
         self._handlers = handlers
         self._on_page = on_page
+        self._runners = runners or {}
+        self._held: Job | None = None  # of a round in which the store was lost
         self.loop = Loop("jobs", self._once, idle_s=IDLE_S)
 
     async def _once(self) -> bool:
-        job = await self._db.write(jobs.claim_job, self._owner)
+        if self._held is not None:
+            await self._db.write(jobs.pass_on, self._held, self._owner)
+            self._held = None
+        job = await self._db.write(jobs.claim_job, self._owner, [*self._handlers, *self._runners])
         if job is None:
             return False
         try:
-            await self._db.write(self._run_page, job)
+            if job.kind in self._runners:
+                await self._runners[job.kind](self._db, job, self._owner, self._turn())
+            else:
+                await self._db.write(self._run_page, job)
         except Unavailable:
+            self._held = job
             raise
         except Exception as fault:
             _log.exception("job_page_failed", job=job.id.hex(), kind=job.kind, page=job.position)
@@ -44,6 +62,15 @@ class Jobs:
             return True
         self._on_page()
         return True
+
+    def _turn(self) -> Callable[[], bool]:
+        until = time.monotonic() + TURN_S
+
+        def is_over() -> bool:
+            self._on_page()
+            return self.loop.stopping or time.monotonic() > until
+
+        return is_over
 
     def _run_page(self, tx: Tx, job: Job) -> None:
         self._handlers[job.kind](tx, job)

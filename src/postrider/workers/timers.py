@@ -7,7 +7,7 @@ import structlog
 
 from postrider.db import lease
 from postrider.db.database import Database, Tx
-from postrider.engine import accounts, jobs, journal, sending, webhooks
+from postrider.engine import accounts, jobs, journal, sending, suppression, webhooks
 from postrider.engine.accounts import Keyring
 from postrider.engine.messages import queue
 from postrider.workers.loop import Loop
@@ -42,6 +42,7 @@ class Timers:
             ("bury", 10, self._bury),
             ("touch", 15, self._touch),
             ("purge", 60, self._purge),
+            ("expire", 30, self._expire),
         )
         self.loop = Loop("timers", self._once, idle_s=TICK_S)
 
@@ -69,6 +70,10 @@ class Timers:
 
     async def _purge(self) -> None:
         while await self._db.write(sending.purge_keys) >= sending.PURGE_AT_ONCE:
+            continue
+
+    async def _expire(self) -> None:
+        while await self._db.write(suppression.drop_expired) >= suppression.EXPIRED_AT_ONCE:
             continue
 
 

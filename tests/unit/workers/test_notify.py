@@ -1,7 +1,7 @@
 """The notify worker: an event once where it is taken, by the schedule where not, the same bytes always."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -16,6 +16,7 @@ from postrider.engine import journal, webhooks
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.principal import Principal
 from postrider.engine.webhooks import Endpoint, EndpointState, Format, Occasion, Rendered, deliver
+from postrider.engine.webhooks.deliver import Served
 from postrider.engine.webhooks.store import COUNT_MAX
 from postrider.kit import clock
 from postrider.kit.dns import Resolver
@@ -265,10 +266,10 @@ async def test_a_late_word_of_a_worker_that_lost_its_lease_harms_nothing(world: 
     attempts = await deliver.send(world.outgoing, world.sealer, loaded, PLAIN, posts)
     world.database.write_now(deliver.release_dead, ["late"])
     (again,) = world.database.write_now(deliver.lease, "other", 5)
-    world.database.write_now(deliver.settle, "late", loaded, PLAIN, attempts, unsayable)
+    world.database.write_now(deliver.settle, "late", [Served(loaded, PLAIN, attempts, unsayable)])
     assert world.rows("webhook_queue") == 0
     assert world.database.write_now(deliver.lease, "third", 5) == []
-    world.database.write_now(deliver.settle, "other", again, PLAIN, [], [])
+    world.database.write_now(deliver.settle, "other", [Served(again, PLAIN, [], [])])
     assert len(world.log(endpoint)) == 1
 
 
@@ -302,6 +303,57 @@ async def test_a_hanging_endpoint_holds_up_no_other(world: World) -> None:
             await worker.once()
             await asyncio.sleep(0.005)
     assert len(world.receiver.at("/slow")) <= 2 * deliver.POSTS_AT_ONCE
+
+
+async def test_a_lease_posts_more_than_at_once_and_gives_others_their_turn(world: World) -> None:
+    endpoint = world.endpoint()
+    world.happen(deliver.POSTS_A_LEASE + 20)
+    worker = world.worker()
+    await worker.once()
+    await worker.drain()
+    assert len(world.receiver.got) == len(world.log(endpoint)) == deliver.POSTS_A_LEASE
+    assert world.rows("webhook_queue") == 20
+    await world.rounds()
+    assert len({got.body.split()[1] for got in world.receiver.got}) == deliver.POSTS_A_LEASE + 20
+
+
+async def test_an_endpoint_that_is_switched_off_is_told_no_more_than_what_was_under_way(world: World) -> None:
+    endpoint = world.endpoint()
+    world.happen(deliver.POSTS_A_LEASE)
+    off: list[asyncio.Task[Endpoint]] = []
+
+    def switch_off(tx: Tx) -> Endpoint:
+        return webhooks.update_endpoint(
+            tx, world.principal, PLAIN, endpoint.id, sealer=world.sealer, allow_private=True, is_active=False
+        )
+
+    def answer(got: Any) -> tuple[int, dict[str, str], bytes]:
+        if not off:
+            off.append(asyncio.create_task(world.database.write(switch_off)))
+        return 200, {}, b""
+
+    world.receiver.answer = answer
+    await world.rounds()
+    assert (await off[0]).state is EndpointState.OFF
+    assert len(world.receiver.got) <= 2 * deliver.POSTS_AT_ONCE
+    assert world.rows("webhook_queue") == 0
+
+
+async def test_what_cannot_be_settled_at_one_endpoint_is_settled_at_the_others(world: World) -> None:
+    sick, well = world.endpoint("/sick", format_=STRICT), world.endpoint("/well")
+    world.receiver.answer = lambda got: (500 if got.path == "/sick" else 200, {}, b"")
+    world.happen(STRICT.failures_max)
+
+    def refuse(tx: Tx, leased: deliver.Leased, attempts: Sequence[webhooks.Attempt]) -> None:
+        raise ValueError("nobody can be told")
+
+    worker = Notify(world.database, "w1", FORMATS, world.outgoing, world.sealer, disabled=refuse)
+    world.workers.append(worker)
+    await worker.once()
+    await worker.drain()
+    assert (len(world.log(sick)), len(world.log(well))) == (0, STRICT.failures_max)
+    assert world.rows("webhook_queue") == STRICT.failures_max
+    assert world.state(sick).is_active
 
 
 async def test_an_endpoint_that_fails_is_probed_one_by_one_until_it_takes_a_post(world: World) -> None:

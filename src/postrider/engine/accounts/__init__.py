@@ -1,6 +1,7 @@
 """Organizations, users, memberships, credentials, plans and usage: who may ask, and for how much."""
 
 from postrider.engine.accounts.authenticate import Caller, Keyring, by_key, by_smtp_login, hash_password
+from postrider.engine.accounts.brand import Brand, change_brand
 from postrider.engine.accounts.create import KeyKind, NewAccount, create, create_domain_keys
 from postrider.engine.accounts.credentials import (
     create_smtp,
@@ -12,7 +13,7 @@ from postrider.engine.accounts.credentials import (
     update_smtp,
 )
 from postrider.engine.accounts.keys import create_key, delete_key, get_key, key_by_number, list_keys
-from postrider.engine.accounts.members import list_users
+from postrider.engine.accounts.members import list_users, members_in
 from postrider.engine.accounts.model import (
     Credential,
     Member,
@@ -27,6 +28,7 @@ from postrider.engine.accounts.plans import PLANS, Plan
 from postrider.engine.accounts.roles import ROLES
 from postrider.engine.accounts.sessions import Lifetimes, OpenSession, Sessions, Tokens
 from postrider.engine.accounts.store import (
+    change_settings,
     delete_of_domain,
     first_live,
     month_of,
@@ -44,6 +46,7 @@ from postrider.engine.accounts.usage import usage_of
 __all__ = [
     "PLANS",
     "ROLES",
+    "Brand",
     "Caller",
     "Credential",
     "KeyKind",
@@ -63,6 +66,8 @@ __all__ = [
     "User",
     "by_key",
     "by_smtp_login",
+    "change_brand",
+    "change_settings",
     "create",
     "create_domain_keys",
     "create_key",
@@ -77,6 +82,7 @@ __all__ = [
     "list_keys",
     "list_smtp",
     "list_users",
+    "members_in",
     "month_of",
     "next_number",
     "organization",

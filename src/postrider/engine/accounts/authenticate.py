@@ -45,6 +45,12 @@ def by_key(tx: Tx, secret_hash: bytes, label: str) -> Caller | None:
     return _caller(tx, credential)
 
 
+def by_credential(tx: Tx, organization_id: int, credential_id: RowId) -> Caller | None:
+    """The caller that a credential makes now; None where it is gone, switched off or has expired."""
+    credential = store.credential(tx, organization_id, credential_id)
+    return None if credential is None else _caller(tx, credential)
+
+
 def by_smtp_login(tx: Tx, username: str, password_hash: bytes) -> Caller | None:
     found = store.credential_by_username(tx, username.lower())
     if found is None or not hmac.compare_digest(found[1], password_hash):

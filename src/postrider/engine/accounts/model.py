@@ -30,11 +30,13 @@ class Settings:
     inline_css: bool = False
     event_tracking_enabled: bool = True
     event_api_enabled: bool = True
+    brand_name: str = ""  # what recipients know it by, on public pages; empty: as the mail's From says
+    brand_color: str = ""  # #rrggbb; empty: ours
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> "Settings":
         known = {field.name for field in fields(cls)}
-        return cls(**{name: on for name, on in (value or {}).items() if name in known})
+        return cls(**{name: its for name, its in (value or {}).items() if name in known})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Session:
     generation: int  # of the refresh token that is good now
     created_at: int
     expires_at: int
+    credential_id: RowId | None = None  # the API key that opened it
 
 
 @dataclass(frozen=True, slots=True)

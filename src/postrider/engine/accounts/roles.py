@@ -7,14 +7,14 @@ ROLES: dict[str, frozenset[str]] = {
     "admin": frozenset({ALL_SCOPES}),
     "editor": frozenset(
         {
-            "messages:*", "campaigns:*", "suppression:*", "domains:read", "credentials:read",
-            "organization:read", "queues:read", "webhooks:read",
+            "messages:*", "campaigns:*", "contacts:*", "lists:*", "suppression:*", "domains:read",
+            "credentials:read", "organization:read", "queues:read", "webhooks:read",
         }
     ),
     "viewer": frozenset(
         {
-            "messages:read", "campaigns:read", "suppression:read", "domains:read", "credentials:read",
-            "organization:read", "queues:read", "webhooks:read",
+            "messages:read", "campaigns:read", "contacts:read", "lists:read", "suppression:read",
+            "domains:read", "credentials:read", "organization:read", "queues:read", "webhooks:read",
         }
     ),
 }  # fmt: skip

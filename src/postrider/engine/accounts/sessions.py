@@ -18,8 +18,14 @@ from joserfc.jwk import OctKey
 
 from postrider.db.database import Database, Tx
 from postrider.engine.accounts import store
-from postrider.engine.accounts.authenticate import KEY_MAX_CHARS, REMEMBERED_MAX, REMEMBERED_S, Caller
-from postrider.engine.accounts.model import Organization, OrganizationStatus, Session, User
+from postrider.engine.accounts.authenticate import (
+    KEY_MAX_CHARS,
+    REMEMBERED_MAX,
+    REMEMBERED_S,
+    Caller,
+    by_credential,
+)
+from postrider.engine.accounts.model import Member, Organization, OrganizationStatus, Session, User
 from postrider.engine.accounts.roles import ROLES
 from postrider.engine.accounts.throttle import Throttle
 from postrider.engine.errors import OrganizationSuspended, TokenExpired, Unauthenticated
@@ -129,6 +135,16 @@ class Sessions:
         entry = await self._db.write_first(_enter, user, label, lifetime_ms, self._sealer.hash_key(secret))
         return OpenSession(secret, entry.user, entry.organization, entry.role)
 
+    async def open_by_key(self, caller: Caller, *, lifetime_ms: int) -> OpenSession:
+        """A session of the first member that may do no more than the key, and ends with it.
+
+        Raises Unauthenticated, OrganizationSuspended.
+        """
+        secret = random_text(SECRET_CHARS)
+        secret_hash = self._sealer.hash_key(secret)
+        entry = await self._db.write_first(_enter_by_key, caller, lifetime_ms, secret_hash)
+        return OpenSession(secret, entry.user, entry.organization, entry.role)
+
     async def by_session(self, secret: str, label: str) -> Caller:
         """Raises Unauthenticated; TokenExpired for a session that has run out."""
         if not secret or len(secret) > KEY_MAX_CHARS:
@@ -223,25 +239,46 @@ def _enter(tx: Tx, user: User, label: str, lifetime_ms: int, secret_hash: bytes 
     home = store.home_of(tx, user.id)
     if home is None:
         raise Unauthenticated
-    organization_id, role = home
+    return _begin(tx, home[0], Member(user, home[1], 0), label, lifetime_ms, secret_hash, None)
+
+
+def _enter_by_key(tx: Tx, caller: Caller, lifetime_ms: int, secret_hash: bytes) -> _Entry:
+    place, credential = caller.principal.organization_id, caller.credential
+    first = store.members(tx, place)[:1]
+    if credential is None or not first:
+        raise Unauthenticated
+    return _begin(tx, place, first[0], credential.label, lifetime_ms, secret_hash, credential.id)
+
+
+def _begin(
+    tx: Tx,
+    organization_id: int,
+    member: Member,
+    label: str,
+    lifetime_ms: int,
+    secret_hash: bytes | None,
+    credential_id: RowId | None,
+) -> _Entry:
     organization = store.organization(tx, organization_id)
     assert organization is not None
     if organization.status is not OrganizationStatus.ACTIVE:
         raise OrganizationSuspended
     now = clock.now_ms()
-    session = Session(organization_id, new_id(), user.id, label, 1, now, now + lifetime_ms)
+    user = member.user
+    session = Session(organization_id, new_id(), user.id, label, 1, now, now + lifetime_ms, credential_id)
     store.insert_session(
         tx,
         organization_id=session.organization_id,
         id=session.id,
         user_id=session.user_id,
         label=session.label,
+        credential_id=session.credential_id,
         secret_hash=secret_hash,
         generation=session.generation,
         created_at=session.created_at,
         expires_at=session.expires_at,
     )
-    return _Entry(session, user, organization, role)
+    return _Entry(session, user, organization, member.role)
 
 
 def _renew(tx: Tx, claims: dict[str, Any], lifetime_ms: int) -> _Entry | None:
@@ -279,10 +316,16 @@ def _caller(tx: Tx, session: Session) -> Caller | None:
     organization = store.organization(tx, session.organization_id)
     if member is None or organization is None:
         return None
+    by_key = None
+    if session.credential_id is not None:
+        by_key = by_credential(tx, session.organization_id, session.credential_id)
+        if by_key is None:
+            return None
     principal = Principal(
         organization_id=session.organization_id,
         user_id=session.user_id,
-        scopes=ROLES.get(member.role, frozenset()),
+        scopes=by_key.principal.scopes if by_key else ROLES.get(member.role, frozenset()),
         surface=session.label,
     )
-    return Caller(principal, organization, user=member.user, role=member.role, session=session)
+    credential = by_key.credential if by_key else None
+    return Caller(principal, organization, credential, member.user, member.role, session)

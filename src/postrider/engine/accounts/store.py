@@ -100,6 +100,14 @@ def organizations(tx: Tx, ids: Sequence[int]) -> dict[int, Organization]:
     return {row[0]: _organization(*row) for row in _organizations(tx, [(id_,) for id_ in set(ids)])}
 
 
+def change_settings(tx: Tx, organization_id: int, changed: dict[str, Any]) -> None:
+    """Set some of an organization's settings; the others stay as they are."""
+    table = organizations_table
+    kept = tx.execute(select(table.c.settings).where(table.c.id == organization_id).with_for_update())
+    settings = {**(kept.scalar_one() or {}), **changed}
+    tx.execute(update(table).where(table.c.id == organization_id).values(settings=settings))
+
+
 def first_live(tx: Tx) -> Organization | None:
     """The installation's oldest live organization."""
     table = organizations_table
@@ -227,6 +235,13 @@ def members(tx: Tx, organization_id: int) -> list[Member]:
     """The first to join first."""
     query = _members(organization_id).order_by(memberships.c.created_at, users.c.id).limit(MEMBERS_MAX)
     return [_member(row) for row in tx.execute(query)]
+
+
+def members_in(tx: Tx, organization_id: int, roles: Sequence[str], limit: int) -> list[Member]:
+    """As members, of some roles."""
+    query = _members(organization_id).where(memberships.c.role.in_(list(roles)))
+    rows = tx.execute(query.order_by(memberships.c.created_at, users.c.id).limit(limit))
+    return [_member(row) for row in rows]
 
 
 def insert_session(tx: Tx, **values: Any) -> None:

@@ -88,6 +88,7 @@ sessions = Table(
     id_(),
     id_("user_id"),
     text("label"),  # through which surface
+    id_("credential_id", nullable=True),  # the API key that opened it: its scopes, and it ends with the key
     blob("secret_hash", nullable=True),  # of an opaque session; null where signed tokens stand for it
     integer("generation", server_default="1"),  # of the refresh token that is good now
     at("created_at", nullable=False),

@@ -20,6 +20,7 @@ from postrider.kit import json, mime
 from postrider.kit.address import Mailbox, parse_address, parse_mailbox
 
 _UNSUBSCRIBE = re.compile(r"\{\{-?\s*unsubscribe(?:_url)?\s*-?\}\}")
+_PREFERENCES = re.compile(r"\{\{-?\s*preferences(?:_url)?\s*-?\}\}")
 _METHOD = re.compile(r"^METHOD:([A-Z]+)\s*$", re.MULTILINE)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:;[\x20-\x7e]{0,200})?")
 _UNDISCLOSED: HeaderLine = ("To", b"To: undisclosed-recipients:;")
@@ -156,7 +157,9 @@ class _Composed:
             needs_smtputf8 = needs_smtputf8 or not to[1].isascii()
             lines.append(to)
         subject = self.subject
-        lines.append(_subject_line(subject.render(variables)) if isinstance(subject, Template) else subject)
+        if isinstance(subject, Template):  # a name that nobody knows leaves no gap at its ends
+            subject = _subject_line(subject.render(variables).strip())
+        lines.append(subject)
         lines.append(("Date", mime.date_field(personal.date_ms)))
         message_id = headers.message_id(personal.group_id, personal.domain)
         lines.append(("Message-ID", mime.fold("Message-ID", message_id)))
@@ -169,8 +172,9 @@ class _Composed:
     def _variables(self, personal: Personal) -> Mapping[str, Any]:
         if not self.merge:
             return {}
-        url = headers.unsubscribe_url(personal)
-        return {**(personal.vars or {}), "unsubscribe": url, "unsubscribe_url": url}
+        out, chosen = headers.unsubscribe_url(personal), headers.preferences_url(personal)
+        ours = {"unsubscribe": out, "unsubscribe_url": out, "preferences_url": chosen}
+        return {"preferences": chosen, **(personal.vars or {}), **ours}  # a sender may have preferences
 
     def _body(self, lines: list[HeaderLine], variables: Mapping[str, Any], personal: Personal) -> bytes:
         """The body; where it is a single part, the encoding it was given joins the header."""
@@ -210,7 +214,7 @@ def _tracked(html: str, content: Content) -> str:
     if not content.track_clicks and not content.track_opens:
         return html
     known = content.links if content.track_clicks else []
-    return links.extract(html, known=known, pixel=content.track_opens).marked()
+    return links.extract(html, known=known, pixel=content.track_opens, hidden=content.track_clicks).marked()
 
 
 def _leaf(media_type: bytes, source: str, escape: Escape, *, merge: bool) -> _Part:
@@ -220,6 +224,7 @@ def _leaf(media_type: bytes, source: str, escape: Escape, *, merge: bool) -> _Pa
         template = render.compile(source, escape, field="html" if escape is Escape.HTML else "text")
     else:
         source = _UNSUBSCRIBE.sub(lambda _: links.UNSUBSCRIBE, source)
+        source = _PREFERENCES.sub(lambda _: links.PREFERENCES, source)
         template = Template(lambda _: source, frozenset(), source)
     content_type = b"Content-Type: " + media_type
     if template.constant is not None and "\0" not in template.constant:

@@ -17,9 +17,13 @@ LINKS_MAX = 1_000  # of one content; further ones stay untracked
 URL_MAX_CHARS = 8_000
 
 # Marks stand for what each recipient has of his own; no mail holds NUL, so nothing else looks like one.
-CLICK, OPEN, UNSUBSCRIBE = "\0c", "\0o", "\0u"
-AT_PIXEL = -1
+CLICK, OPEN, UNSUBSCRIBE, PREFERENCES = "\0c", "\0o", "\0u", "\0p"
+AT_PIXEL, AT_HIDDEN = -1, -2
+HIDDEN_LINK = LINKS_MAX  # the index of a link that no reader sees: who follows it is a machine
+HIDDEN = f'<a href="{CLICK}{HIDDEN_LINK}" style="display:none" aria-hidden="true" tabindex="-1"></a>'
 PIXEL = f'<img src="{OPEN}" width="1" height="1" alt="" style="display:none">'
+
+_PUT_IN = {AT_PIXEL: PIXEL, AT_HIDDEN: HIDDEN}
 
 _TEMPLATE = r"\{\{[^{}]*+\}\}|\{%[^%]*+%\}"
 _DOUBLE = rf'"(?P<double>(?>[^"{{]++|{_TEMPLATE}|\{{)*+)"'
@@ -44,7 +48,7 @@ _TOKEN = re.compile(
 )
 _PART = re.compile(rf"(?:{_SPACE})|{_ATTRIBUTE}")
 _WEB = re.compile(r"https?://[^\s/?#\\]", re.IGNORECASE)
-_UNSUBSCRIBES = re.compile(r"\{\{-?\s*unsubscribe(?:_url)?\b")
+_OURS = re.compile(r"\{\{-?\s*(?:unsubscribe|preferences)(?:_url)?\b")
 _BINDS = re.compile(r"(?:\{%-?|\n)\s*(?:for|tablerow|assign|capture|increment|decrement)\s+([\w-]+)")
 _TEMPLATE_TAG = re.compile(_TEMPLATE)
 _WORD = re.compile(r"[\w-]+")
@@ -56,14 +60,14 @@ class Spliced:
     """HTML cut where something is put in: `segments[n]`, then `slots[n]`, …, and one last segment."""
 
     segments: tuple[str, ...]
-    slots: tuple[int, ...]  # an index into links, whose place it takes, or AT_PIXEL
+    slots: tuple[int, ...]  # an index into links, whose place it takes, or AT_PIXEL, AT_HIDDEN
     links: tuple[str, ...]  # href values, entities decoded; equal ones share an index
 
     def marked(self) -> str:
         """The HTML as one text in which CLICK and the link's index stand for each tracked link."""
         out = [self.segments[0]]
         for index, segment in zip(self.slots, self.segments[1:], strict=True):
-            out += (PIXEL if index == AT_PIXEL else f"{CLICK}{index}", segment)
+            out += (_PUT_IN.get(index) or f"{CLICK}{index}", segment)
         return "".join(out)
 
 
@@ -72,11 +76,13 @@ def extract(
     *,
     known: Sequence[str] | None = None,
     pixel: bool = False,
+    hidden: bool = False,
     decode: Callable[[str], str] = entities.unescape,
 ) -> Spliced:
     """Find the links to track. With `known`, a stored link table, no link beyond it is tracked.
 
-    With `pixel`, the open pixel goes before the last `</body>`, or at the end.
+    With `pixel`, the open pixel goes before the last `</body>`, or at the end; with `hidden`, where there are
+    links to track, so does the link that no reader sees.
     """
     table = {link: index for index, link in enumerate(known or ())}
     bound = {"forloop", "tablerowloop", *_BINDS.findall(html)} if "{%" in html else set()
@@ -95,8 +101,9 @@ def extract(
                 continue
             index = table[link] = len(table)
         cuts.append((start, end, index))
-    if pixel:
-        cuts = sorted([*cuts, (body_end, body_end, AT_PIXEL)])
+    if pixel or (hidden and cuts):
+        put_in = [*([AT_HIDDEN] if hidden and cuts else []), *([AT_PIXEL] if pixel else [])]
+        cuts = sorted([*cuts, *((body_end, body_end, index) for index in put_in)])
     return _cut(html, cuts, tuple(table))
 
 
@@ -109,6 +116,7 @@ def fill(marked: str, tracking_url: str, token: str) -> str:
         marked.replace(CLICK, f"{base}c/{token}.")
         .replace(OPEN, f"{base}o/{token}")
         .replace(UNSUBSCRIBE, f"{base}u/{token}")
+        .replace(PREFERENCES, f"{base}p/{token}")
     )
 
 
@@ -157,7 +165,7 @@ def _href(html: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _is_tracked(link: str, bound: set[str]) -> bool:
-    if len(link) > URL_MAX_CHARS or _UNSUBSCRIBES.search(link):
+    if len(link) > URL_MAX_CHARS or _OURS.search(link):
         return False
     if not link.startswith(("{{", "{%")) and not _WEB.match(link):
         return False

@@ -163,8 +163,8 @@ class _HtmlPart:
     text: str = field(repr=False)  # latin-1
     charset: str
 
-    def extract(self, known: list[str] | None, *, pixel: bool) -> links.Spliced:
-        return links.extract(self.text, known=known, pixel=pixel, decode=self._decode)
+    def extract(self, known: list[str] | None, *, pixel: bool, hidden: bool = False) -> links.Spliced:
+        return links.extract(self.text, known=known, pixel=pixel, hidden=hidden, decode=self._decode)
 
     def _decode(self, value: str) -> str:
         octets = value.encode("latin-1")
@@ -258,7 +258,7 @@ def _spliced(fields: list[Field], body: bytes, content: Content) -> tuple[list[F
     at = 0
     for part in _html_parts(fields, body, 0, len(body), depth=0):
         known = content.links if content.track_clicks else []
-        marked = part.extract(known, pixel=content.track_opens).marked()
+        marked = part.extract(known, pixel=content.track_opens, hidden=content.track_clicks).marked()
         if "\0" not in marked:
             continue
         encoding = _encoding_for(marked, part.encoding)

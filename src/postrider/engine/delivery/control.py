@@ -31,6 +31,7 @@ __all__ = [
     "clear_captured",
     "count_captured",
     "delete_captured",
+    "forget_captured",
     "journey",
     "list_captured",
     "one_captured",
@@ -140,6 +141,12 @@ def clear_captured(tx: Tx, organization_ids: Sequence[int]) -> int:
     """Drop the newest CLEARED_AT_ONCE captured mails; answers how many went: call again until none did."""
     mails = list_captured(tx, organization_ids, limit=CLEARED_AT_ONCE)
     return delete_captured(tx, organization_ids, [mail.id for mail in mails]) if mails else 0
+
+
+def forget_captured(tx: Tx, organization_id: int, address_key: str) -> int:
+    """As clear_captured, of what was caught on its way to one address."""
+    mails = list_captured(tx, [organization_id], limit=CLEARED_AT_ONCE, address_key=address_key)
+    return delete_captured(tx, [organization_id], [mail.id for mail in mails]) if mails else 0
 
 
 def _existing(tx: Tx, principal: Principal, message_id: RowId) -> AnyRow:

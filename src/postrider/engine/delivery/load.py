@@ -92,7 +92,7 @@ class Library:
             domain=domain_of(found.from_address),
             is_active=organization is not None and organization.status is OrganizationStatus.ACTIVE,
             return_path=signing[0].return_path if signing else None,
-            suppressed=_suppressed(claimed, organization, loaded),
+            suppressed=_suppressed(claimed, found, organization, loaded),
         )
 
     def _key(self, signing: SigningKey) -> Key:
@@ -116,7 +116,9 @@ class Library:
             self._bytes -= found.size_bytes
 
 
-def _suppressed(claimed: Claimed, organization: Organization | None, loaded: Loaded) -> str | None:
+def _suppressed(
+    claimed: Claimed, found: Content, organization: Organization | None, loaded: Loaded
+) -> str | None:
     entries = loaded.entries.get((claimed.organization_id, claimed.address_key))
     if not entries or organization is None:
         return None
@@ -124,6 +126,7 @@ def _suppressed(claimed: Claimed, organization: Organization | None, loaded: Loa
         claimed.domain_id,
         claimed.stream.name.lower(),
         is_transactional=claimed.stream is Stream.TRANSACTIONAL,
+        is_platform=bool(found.headers.get("platform")),
     )
     verdict, reason = suppression.decide(
         entries, going, optouts_stop_transactional=organization.settings.optouts_stop_transactional

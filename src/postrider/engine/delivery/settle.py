@@ -1,5 +1,6 @@
 """What attempts came to, in one transaction: the attempt, the next try or the end, events, captured mail."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,12 +9,14 @@ from postrider.engine import journal, messages
 from postrider.engine.delivery import policy, store
 from postrider.engine.delivery.model import Result, Verdict
 from postrider.engine.journal import Event, EventKind
-from postrider.engine.messages import Attempt, Claimed, Status, queue
-from postrider.kit import clock
+from postrider.engine.messages import Attempt, Claimed, Content, Status, queue
+from postrider.kit import clock, mime
 from postrider.kit.ids import RowId
 from postrider.kit.record import record
 
 REPLY_MAX_CHARS = 500
+TAKEN_MAX_CHARS = 200  # of the words with which a mail was taken: most events are of this kind
+_SUBJECT = re.compile(rb"^Subject:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", re.MULTILINE)
 
 
 @record
@@ -120,7 +123,13 @@ def _events(decided: _Decided, now: int) -> list[Event]:
     }
     match decided.status:
         case Status.DELIVERED:
-            via: dict[str, Any] = {"via": outcome.via.value, "host": outcome.host}
+            via: dict[str, Any] = {
+                "via": outcome.via.value,
+                "host": outcome.host,
+                "code": outcome.code,
+                "enhanced": outcome.enhanced,
+                "reply": None if outcome.reply is None else outcome.reply[:TAKEN_MAX_CHARS],
+            }
             events = [
                 _event(decided, EventKind.SENT, now, None),
                 _event(decided, EventKind.DELIVERED, now, via),
@@ -164,10 +173,18 @@ def _captured(result: Result, now: int) -> tuple[store.Captured, bytes]:
         claimed.recipient,
         claimed.address_key,
         content.from_header,
-        content.subject,
+        _subject(content, result.outcome.captured or b""),
         result.outcome.captured or b"",
         now,
     )
+
+
+def _subject(content: Content, mail: bytes) -> str:
+    """As the recipient reads it: a merged one differs from mail to mail."""
+    if not content.headers.get("merge"):
+        return content.subject
+    line = _SUBJECT.search(mail)
+    return content.subject if line is None else mime.decode_words(mime.unfold(line.group()))
 
 
 def _short(text: str | None) -> str | None:

@@ -9,6 +9,7 @@ from postrider.engine.domains.find import (
     first_verified,
     get,
     keys_of,
+    keys_of_all,
     list_domains,
     signing_keys,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "get",
     "has_due",
     "keys_of",
+    "keys_of_all",
     "list_domains",
     "records",
     "remove",

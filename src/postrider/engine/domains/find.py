@@ -43,6 +43,12 @@ def keys_of(tx: Tx, principal: Principal, domain_id: RowId) -> list[DkimKey]:
     return store.keys(tx, principal.organization_id, domain_id)
 
 
+def keys_of_all(tx: Tx, principal: Principal, domain_ids: Sequence[RowId]) -> dict[RowId, list[DkimKey]]:
+    """By domain, oldest first; a domain that is not the organization's is left out."""
+    principal.require(READ)
+    return store.keys_of(tx, principal.organization_id, domain_ids)
+
+
 def find_verified(tx: Tx, names: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Domain]:
     """Those of (organization, name) pairs (A-labels, lower case) that the organization may send from.
 

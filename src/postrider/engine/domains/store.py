@@ -185,8 +185,20 @@ def insert_key(
 
 def keys(tx: Tx, organization_id: int, domain_id: RowId) -> list[DkimKey]:
     """Oldest first."""
-    statement = select(*_KEY).where(*_of_domain(organization_id, domain_id)).order_by(dkim_keys.c.id)
-    return [_key(row) for row in tx.execute(statement)]
+    return keys_of(tx, organization_id, [domain_id]).get(domain_id, [])
+
+
+def keys_of(tx: Tx, organization_id: int, domain_ids: Sequence[RowId]) -> dict[RowId, list[DkimKey]]:
+    """By domain, oldest first."""
+    statement = (
+        select(*_KEY)
+        .where(dkim_keys.c.organization_id == organization_id, dkim_keys.c.domain_id.in_(list(domain_ids)))
+        .order_by(dkim_keys.c.id)
+    )
+    found: dict[RowId, list[DkimKey]] = {}
+    for key in map(_key, tx.execute(statement)):
+        found.setdefault(key.domain_id, []).append(key)
+    return found
 
 
 def signing_keys(tx: Tx, domain_ids: Sequence[tuple[int, RowId]]) -> dict[RowId, list[SigningKey]]:

@@ -1,37 +1,14 @@
 """Takes hits in: a pixel or a redirect is answered at once, its row follows with the next write, in 50 ms."""
 
 import asyncio
-from dataclasses import field
-from enum import IntEnum
 
 from postrider.db.database import Database, Unavailable
 from postrider.engine.engagement import store
-from postrider.kit import clock
-from postrider.kit.ids import RowId, new_id
-from postrider.kit.record import record
+from postrider.engine.engagement.model import Hit
 
 FLUSH_S = 0.02
 WAITING_MAX = 50_000
 AT_ONCE = 1_000
-TEXT_MAX_CHARS = 400
-
-
-class HitKind(IntEnum):
-    OPEN = 1
-    CLICK = 2
-
-
-@record
-class Hit:
-    organization_id: int
-    message_id: RowId
-    kind: HitKind
-    link: int | None
-    ip: str
-    user_agent: str
-    method: str
-    at: int = field(default_factory=clock.now_ms)
-    id: RowId = field(default_factory=new_id)
 
 
 class Intake:

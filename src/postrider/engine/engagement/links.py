@@ -44,13 +44,14 @@ def target_of(tx: Tx, organization_id: int, message_id: RowId) -> Target | None:
     )
 
 
-def unsubscribe(tx: Tx, organization_id: int, message_id: RowId, *, source: str) -> bool:
-    """Record an opt-out, once a message; False: there is no such message.
+def unsubscribe(tx: Tx, organization_id: int, message_id: RowId, *, source: str, ip: str = "") -> bool:
+    """Record an opt-out, once a message until it is taken back; False: there is no such message.
 
-    `source` is link, one-click, mail or feedback-loop.
+    `source` is link, one-click, mail or feedback-loop; `ip` from where a page was asked, where one was.
     """
     if messages.one(tx, organization_id, message_id) is None:
         return False
+    taken_back = journal.times(tx, organization_id, message_id, EventKind.CONTACT_SUBSCRIBED)
     journal.record(
         tx,
         [
@@ -59,8 +60,8 @@ def unsubscribe(tx: Tx, organization_id: int, message_id: RowId, *, source: str)
                 kind=EventKind.UNSUBSCRIBED,
                 at=clock.now_ms(),
                 message_id=message_id,
-                data={"source": source},
-                source_id=f"unsubscribed:{message_id.hex()}",
+                data={"source": source, "ip": ip} if ip else {"source": source},
+                source_id=f"unsubscribed:{message_id.hex()}" + (f":{taken_back}" if taken_back else ""),
             )
         ],
     )

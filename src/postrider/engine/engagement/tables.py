@@ -10,7 +10,7 @@ hits = Table(
     id_(primary_key=True),
     organization_id(),
     id_("message_id"),
-    small("kind"),  # HitKind: open, click
+    small("kind"),  # HitKind: open, click, hidden
     small("link", nullable=True),
     at("at", nullable=False),
     text("ip"),

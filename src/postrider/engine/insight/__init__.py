@@ -3,7 +3,7 @@
 from postrider.engine.insight.follow import count
 from postrider.engine.insight.model import PLATFORMS, Counts, Measure, Report, Span, Step, Who
 from postrider.engine.insight.rebuild import rebuild
-from postrider.engine.insight.report import report, report_tags
+from postrider.engine.insight.report import report, report_streams, report_tags
 
 __all__ = [
     "PLATFORMS",
@@ -16,5 +16,6 @@ __all__ = [
     "count",
     "rebuild",
     "report",
+    "report_streams",
     "report_tags",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from postrider.db.database import Tx
 from postrider.engine import journal
-from postrider.engine.insight import store
+from postrider.engine.insight import coarse, store
 from postrider.engine.insight.tally import tally
 from postrider.engine.journal import Event
 from postrider.kit.ids import RowId
@@ -16,4 +16,6 @@ def count(tx: Tx, shard: int, events: Sequence[Event]) -> None:
     def counted_before(organization_id: int, ids: Collection[RowId]) -> Collection[RowId]:
         return set(ids) - journal.not_followed(tx, shard, organization_id, among=ids)
 
-    store.add(tx, shard, tally(tx, events, counted_before))
+    found = tally(tx, events, counted_before)
+    store.add(tx, shard, found)
+    coarse.add(tx, found)

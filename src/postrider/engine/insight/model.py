@@ -8,8 +8,8 @@ from enum import Enum, StrEnum, auto
 class Measure(StrEnum):
     """Of events, one each time. `unique` is the first of its kind for a message, counted where it happened.
 
-    An opening or click is human or a scanner's where its event says so (data.human true or false); one of
-    which nothing is known is neither. Firsts are kept of all and of human ones, not of scanners'.
+    An opening or click is human, suspicious or a scanner's where its event, or what corrects it, says so; one
+    of which nothing is known is none of them. Firsts are kept of all and of human ones, not of scanners'.
     """
 
     ACCEPTED = "accepted"
@@ -27,11 +27,13 @@ class Measure(StrEnum):
     OPENED_HUMAN = "opened_human"
     OPENED_HUMAN_UNIQUE = "opened_human_unique"
     OPENED_SCANNER = "opened_scanner"
+    OPENED_SUSPICIOUS = "opened_suspicious"
     CLICKED = "clicked"
     CLICKED_UNIQUE = "clicked_unique"
     CLICKED_HUMAN = "clicked_human"
     CLICKED_HUMAN_UNIQUE = "clicked_human_unique"
     CLICKED_SCANNER = "clicked_scanner"
+    CLICKED_SUSPICIOUS = "clicked_suspicious"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
     OPENED_IN_GMAIL = "opened_in_gmail"

@@ -1,24 +1,25 @@
-"""Which mail program a User-Agent is of: a table of what such programs are known to send, nothing more."""
+"""Which mail program a User-Agent is of: those that statistics tell, nothing more."""
 
-import re
+from collections.abc import Mapping
+from typing import Any
 
+from postrider.engine.engagement.agents import agent_of
 from postrider.engine.insight.model import Measure
 
 USER_AGENT_MAX_CHARS = 500
-# The first that matches holds. Image proxies name themselves; Apple Mail is WebKit that no browser signs.
-_SIGNS = (
-    (re.compile(r"GoogleImageProxy|ggpht\.com", re.IGNORECASE), Measure.OPENED_IN_GMAIL),
-    (re.compile(r"YahooMailProxy", re.IGNORECASE), Measure.OPENED_IN_YAHOO),
-    (re.compile(r"Outlook|Microsoft Office|MSOffice|ms-office", re.IGNORECASE), Measure.OPENED_IN_OUTLOOK),
-    (re.compile(r"Thunderbird", re.IGNORECASE), Measure.OPENED_IN_THUNDERBIRD),
-    (
-        re.compile(r"\((?:Macintosh|iPhone|iPad)(?!.*(?:Chrome|Safari|Firefox|Edg)/).*AppleWebKit/"),
-        Measure.OPENED_IN_APPLE_MAIL,
-    ),
-)
+_CLIENTS = {
+    "Gmail": Measure.OPENED_IN_GMAIL,
+    "Yahoo Mail": Measure.OPENED_IN_YAHOO,
+    "Outlook": Measure.OPENED_IN_OUTLOOK,
+    "Thunderbird": Measure.OPENED_IN_THUNDERBIRD,
+    "Apple Mail": Measure.OPENED_IN_APPLE_MAIL,
+}
 
 
-def platform_of(user_agent: object) -> Measure:
-    """The measure of an opening by this User-Agent; a browser, and what nobody knows, is elsewhere."""
-    text = user_agent[:USER_AGENT_MAX_CHARS] if isinstance(user_agent, str) else ""
-    return next((measure for sign, measure in _SIGNS if sign.search(text)), Measure.OPENED_ELSEWHERE)
+def platform_of(data: Mapping[str, Any]) -> Measure:
+    """The measure of an opening by its data; a browser, and what nobody knows, is elsewhere."""
+    device = data.get("device")
+    if device is None and "scanner" not in data:  # recorded before devices were looked at
+        told = data.get("user_agent")
+        device = agent_of(told[:USER_AGENT_MAX_CHARS]).device if isinstance(told, str) else None
+    return _CLIENTS.get((device or {}).get("client") or "", Measure.OPENED_ELSEWHERE)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from postrider.db.database import Database, Tx
 from postrider.engine import accounts, journal
-from postrider.engine.insight import store
+from postrider.engine.insight import coarse, store
 from postrider.engine.insight.tally import Tally, bucket_of, tally
 from postrider.engine.journal.record import shard_of
 from postrider.kit.ids import RowId
@@ -43,7 +43,7 @@ def rebuild(db: Database) -> int:
         for organization_id in ids:
             correction = db.snapshot_now(compare, organization_id)
             apply(db, correction)
-            wrong += correction.size
+            wrong += correction.size + coarse.mend(db, organization_id)
         last = ids[-1]
     return wrong
 

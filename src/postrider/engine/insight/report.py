@@ -5,14 +5,15 @@ journal. Times are widened to whole quarters of an hour.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from postrider.db.database import Tx
 from postrider.engine.errors import Invalid
-from postrider.engine.insight import store
+from postrider.engine.insight import coarse, store
 from postrider.engine.insight.model import Counts, Measure, Report, Span, Step, Who
 from postrider.engine.insight.tally import BUCKET_MS, bucket_of
+from postrider.engine.messages import Stream
 from postrider.engine.principal import Principal
 from postrider.kit import clock
 from postrider.kit.ids import RowId
@@ -44,7 +45,12 @@ def report(
     if (end - start) // _SHORTEST_MS[bucket] > SPANS_MAX:
         raise Invalid(field="range", message=f"a report has at most {SPANS_MAX} steps")
     spans = list(_spans(start, end, bucket, zone))
-    found = store.sums(tx, principal.organization_id, spans, domain_id=domain_id, tag=tag)
+    steps = coarse.STEPS if tag is None else coarse.TAG_STEPS
+    pieces = [piece for span in spans for piece in coarse.pieces_of(*span, steps)]
+    if tag is None:
+        found = coarse.sums(tx, principal.organization_id, pieces, domain_id=domain_id)
+    else:
+        found = coarse.tag_sums(tx, principal.organization_id, pieces, domain_id=domain_id, tag=tag)
     return Report(
         [Span(since, until, Counts(found.get(since, {}), who)) for since, until in spans],
         Counts(_total(found.values()), who),
@@ -57,8 +63,19 @@ def report_tags(
     """The TAGS_MAX tags with most events in a time, and their counts."""
     principal.require(READ)
     start, end = widened(start, end)
-    found = store.top_tags(tx, principal.organization_id, start, end, domain_id=domain_id, limit=TAGS_MAX)
+    pieces = list(coarse.pieces_of(start, end, coarse.TAG_STEPS))
+    found = coarse.top_tags(tx, principal.organization_id, pieces, domain_id=domain_id, limit=TAGS_MAX)
     return {tag: Counts(counts) for tag, counts in found.items()}
+
+
+def report_streams(tx: Tx, asked: Sequence[tuple[int, Stream, int]]) -> dict[tuple[int, Stream, int], Counts]:
+    """Counts of (organization, stream) since a time (ms), for the platform itself, which asks nobody.
+
+    The quarter of an hour in which a time lies is left out: it holds what happened before.
+    """
+    rows = [(organization_id, int(stream), _next_bucket(since)) for organization_id, stream, since in asked]
+    found = store.by_stream(tx, rows)
+    return {key: Counts(found.get(row, {})) for key, row in zip(asked, rows, strict=True)}
 
 
 def widened(start: int, end: int) -> tuple[int, int]:
@@ -67,6 +84,10 @@ def widened(start: int, end: int) -> tuple[int, int]:
     if end <= start:
         return bucket_of(start), bucket_of(start)
     return bucket_of(start), bucket_of(end + BUCKET_MS - 1)
+
+
+def _next_bucket(at: int) -> int:
+    return bucket_of(at + BUCKET_MS - 1)
 
 
 # A day of 23 hours, and no limit for what is not divided.

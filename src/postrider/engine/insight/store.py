@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, ColumnElement, Table, cast, func, select
+from sqlalchemy import Table, select
 
 from postrider.db.database import Tx
 from postrider.db.portable import Batch, PerRow, insert_batch
 from postrider.engine.insight.model import Measure
 from postrider.engine.insight.tables import rollups, tag_rollups
 from postrider.engine.insight.tally import Place, TagPlace, Tally
-from postrider.kit.ids import RowId
 
 Row = tuple[int, int, str, bytes, int, int, int]  # a Place, its shard, the count
 TagRow = tuple[int, int, bytes, str, str, int, int]
@@ -42,33 +41,25 @@ _drop = _drop_empty(rollups, _PLACE)
 _drop_tags = _drop_empty(tag_rollups, _TAG_PLACE)
 
 
-def _sums(table: Table, *narrowed: str) -> PerRow:
-    """Sums of each span by measure; `narrowed`: the columns that must be the span's."""
-    conditions = "".join(f" AND r.{name} = :{name}" for name in narrowed)
-    return PerRow(
-        f"""SELECT :since AS since, r.measure, CAST(SUM(r.count) AS BIGINT) AS count FROM {table.name} r
-            WHERE r.organization_id = :organization_id AND r.bucket >= :since AND r.bucket < :until
-              {conditions} GROUP BY r.measure""",  # noqa: S608
-        organization_id=int,
-        since=int,
-        until=int,
-        domain_id=bytes,
-        tag=str,
-    )
-
-
-_SUMS = {
-    (False, False): _sums(rollups),
-    (True, False): _sums(rollups, "domain_id"),
-    (False, True): _sums(tag_rollups, "tag"),
-    (True, True): _sums(tag_rollups, "domain_id", "tag"),
-}
+_by_stream = PerRow(
+    """SELECT :organization_id AS organization_id, :of_stream AS of_stream, :since AS since, r.measure,
+         CAST(SUM(r.count) AS BIGINT) AS count FROM rollups r
+       WHERE r.organization_id = :organization_id AND r.bucket >= :since AND r.stream = :of_stream
+       GROUP BY r.measure""",
+    organization_id=int,
+    of_stream=int,
+    since=int,
+)
 
 
 def add(tx: Tx, shard: int, found: Tally) -> None:
     """Add a tally of one shard; places in order, so that no two writers wait for each other in a ring."""
-    add_rows(tx, [(*place, shard, count) for place, count in sorted(found.places.items())])
-    add_tag_rows(tx, [(*place, shard, count) for place, count in sorted(found.tag_places.items())])
+    rows = [(*place, shard, count) for place, count in sorted(found.places.items()) if count]
+    tag_rows = [(*place, shard, count) for place, count in sorted(found.tag_places.items()) if count]
+    add_rows(tx, rows)
+    add_tag_rows(tx, tag_rows)
+    drop_empty(tx, [row for row in rows if row[-1] < 0])
+    drop_empty_tags(tx, [row for row in tag_rows if row[-1] < 0])
 
 
 def add_rows(tx: Tx, rows: Sequence[Row]) -> None:
@@ -92,52 +83,11 @@ def drop_empty_tags(tx: Tx, rows: Sequence[TagRow]) -> None:
         _drop_tags(tx, [row[:-1] for row in rows])
 
 
-def sums(
-    tx: Tx,
-    organization_id: int,
-    spans: Sequence[tuple[int, int]],
-    *,
-    domain_id: RowId | None,
-    tag: str | None,
-) -> dict[int, dict[Measure, int]]:
-    """Counts by the start of each span that has any, and measure."""
-    statement = _SUMS[domain_id is not None, tag is not None]
-    rows = [(organization_id, start, end, domain_id or b"", tag or "") for start, end in spans]
-    found: dict[int, dict[Measure, int]] = {}
-    for since, measure, count in statement(tx, rows):
-        found.setdefault(since, {})[Measure(measure)] = count
-    return found
-
-
-def top_tags(
-    tx: Tx,
-    organization_id: int,
-    start: int,
-    end: int,
-    *,
-    domain_id: RowId | None,
-    limit: int,
-) -> dict[str, dict[Measure, int]]:
-    """Counts by tag and measure, of the tags with most events; the most first."""
-    table = tag_rollups.c
-    within: list[ColumnElement[bool]] = [
-        table.organization_id == organization_id,
-        table.bucket >= start,
-        table.bucket < end,
-    ]
-    if domain_id is not None:
-        within.append(table.domain_id == domain_id)
-    amount = cast(func.sum(table.count), BigInteger)
-    most = select(table.tag).where(*within).group_by(table.tag).order_by(amount.desc(), table.tag)
-    tags = list(tx.scalars(most.limit(limit)))
-    found: dict[str, dict[Measure, int]] = {tag: {} for tag in tags}
-    rows = tx.execute(
-        select(table.tag, table.measure, amount)
-        .where(*within, table.tag.in_(tags))
-        .group_by(table.tag, table.measure)
-    )
-    for tag, measure, count in rows:
-        found[tag][Measure(measure)] = count
+def by_stream(tx: Tx, rows: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], dict[Measure, int]]:
+    """Counts of each (organization, stream, first bucket) since then, by measure."""
+    found: dict[tuple[int, int, int], dict[Measure, int]] = {}
+    for organization_id, stream, since, measure, count in _by_stream(tx, rows):
+        found.setdefault((organization_id, stream, since), {})[Measure(measure)] = count
     return found
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import PrimaryKeyConstraint, Table
 
-from postrider.db.schema import at, big, id_, metadata, organization_id, small, text
+from postrider.db.schema import at, big, id_, integer, metadata, organization_id, small, text
 
 rollups = Table(
     "rollups",
@@ -30,5 +30,35 @@ tag_rollups = Table(
     small("shard"),
     big("count"),
     PrimaryKeyConstraint("organization_id", "bucket", "domain_id", "tag", "measure", "shard"),
+    sqlite_with_rowid=False,
+)
+
+# Sums of rollups by hours and days (of tags by weeks too), of each domain and (16 bytes of ones) of all: a
+# report over months reads as few rows as one over a day. An organization is of one shard: no
+# row is waited for.
+coarse_rollups = Table(
+    "coarse_rollups",
+    metadata,
+    organization_id(),
+    integer("step_ms"),
+    id_("domain_id"),
+    at("bucket", nullable=False),
+    text("measure"),
+    big("count"),
+    PrimaryKeyConstraint("organization_id", "step_ms", "domain_id", "bucket", "measure"),
+    sqlite_with_rowid=False,
+)
+
+coarse_tag_rollups = Table(
+    "coarse_tag_rollups",
+    metadata,
+    organization_id(),
+    integer("step_ms"),
+    id_("domain_id"),
+    at("bucket", nullable=False),
+    text("tag"),
+    text("measure"),
+    big("count"),
+    PrimaryKeyConstraint("organization_id", "step_ms", "domain_id", "bucket", "tag", "measure"),
     sqlite_with_rowid=False,
 )

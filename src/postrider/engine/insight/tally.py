@@ -1,10 +1,11 @@
 """What a batch of events adds to the rollups: the one way of counting, for the follower and for a rebuild.
 
 Both count alike in whatever portions they do it: a message's first times never change once they are set, and
-of several events of such a moment one counts, whichever comes first.
+of several events of such a moment one counts, whichever comes first. Human first times do change, with a
+`reclassified` event: so what they count as stands in the events themselves.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from postrider.db.database import Tx
 from postrider.engine import journal
 from postrider.engine.insight.model import Measure
 from postrider.engine.insight.platforms import platform_of
-from postrider.engine.journal import Event, EventKind
-from postrider.engine.messages import facets
+from postrider.engine.journal import Event, EventKind, Whose
+from postrider.engine.messages import Stream, facets
 from postrider.engine.messages.facets import Facets
 from postrider.kit import clock
 from postrider.kit.ids import ID_BYTES, RowId
@@ -26,12 +27,14 @@ Place = tuple[int, int, str, bytes, int]  # organization, bucket, measure, domai
 TagPlace = tuple[int, int, bytes, str, str]  # organization, bucket, domain, tag, measure
 
 
+_Alike = tuple[int, int, Measure, tuple[bytes, Stream, tuple[str, ...]]]  # the last: domain, stream, tags
+
 # (organization, events) -> those of them that were counted before this portion
 Before = Callable[[int, Collection[RowId]], Collection[RowId]]
 
 
 class Tally(NamedTuple):
-    """How much to add where."""
+    """How much to add where: less than nothing where an event corrects another."""
 
     places: Counter[Place]
     tag_places: Counter[TagPlace]
@@ -46,17 +49,15 @@ def tally(tx: Tx, events: Sequence[Event], counted_before: Before) -> Tally:
     known = facets.of(tx, [(event.organization_id, message_id) for event, message_id in counted])
     of_known = [(event, known[message_id]) for event, message_id in counted if message_id in known]
     firsts = _firsts(tx, of_known, counted_before)
+    alike: dict[_Alike, int] = defaultdict(int)  # many events of a batch are: their tags are told apart once
     for event, its in of_known:
-        bucket, domain = bucket_of(event.at), its.domain_id or NO_DOMAIN
-        measures = [measure.value for measure in (*measures_of(event), *firsts.get(event.id, ()))]
-        found.places.update(
-            (event.organization_id, bucket, measure, domain, int(its.stream)) for measure in measures
-        )
-        found.tag_places.update(
-            (event.organization_id, bucket, domain, tag, measure)
-            for tag in _tags(its)
-            for measure in measures
-        )
+        mail = its.domain_id or NO_DOMAIN, its.stream, tuple(its.tags)
+        for at, measure, amount in (*changes_of(event), *firsts.get(event.id, ())):
+            alike[event.organization_id, bucket_of(at), measure, mail] += amount
+    for (organization_id, bucket, measure, (domain, stream, tags)), amount in alike.items():
+        found.places[organization_id, bucket, measure.value, domain, int(stream)] += amount
+        for tag in list(dict.fromkeys(tags))[:TAGS_MAX]:
+            found.tag_places[organization_id, bucket, domain, tag, measure.value] += amount
     return found
 
 
@@ -64,8 +65,30 @@ def bucket_of(at: int) -> int:
     return at - at % BUCKET_MS
 
 
+Change = tuple[int, Measure, int]  # a time, and how much more is counted of what happened then
+
+
+def changes_of(event: Event) -> Iterator[Change]:
+    """What an event adds by itself; a correction takes back what the event it corrects added."""
+    correction = journal.correction_of(event) if event.kind is EventKind.RECLASSIFIED else None
+    if correction is None:
+        for measure in measures_of(event):
+            yield event.at, measure, 1
+        return
+    by_whom, unique = _BY_WHOM[correction.kind], _HUMAN_UNIQUE[correction.kind]
+    if correction.was in by_whom:
+        yield correction.at, by_whom[correction.was], -1
+    if correction.now in by_whom:
+        yield correction.at, by_whom[correction.now], 1
+    before, after = correction.first or (None, None)
+    if before is not None:
+        yield before, unique, -1
+    if after is not None:
+        yield after, unique, 1
+
+
 def measures_of(event: Event) -> Iterator[Measure]:
-    """What an event counts as, each time."""
+    """What an event counts as, each time; a message's first opening and click aside."""
     data = event.data or {}
     if event.kind is EventKind.BOUNCED:
         yield _BOUNCES.get(str(data.get("class")), Measure.BOUNCED_SOFT)
@@ -73,10 +96,12 @@ def measures_of(event: Event) -> Iterator[Measure]:
     if event.kind not in _MEASURES:
         return
     yield _MEASURES[event.kind]
-    if event.kind in _BY_WHOM and (is_human := data.get("human")) is not None:
-        yield _BY_WHOM[event.kind][0 if is_human else 1]
+    if event.kind in _BY_WHOM and (by_whom := _BY_WHOM[event.kind].get(journal.whose(data))) is not None:
+        yield by_whom
+        if data.get("first_human"):
+            yield _HUMAN_UNIQUE[event.kind]
     if event.kind is EventKind.OPENED:
-        yield platform_of(data.get("user_agent"))
+        yield platform_of(data)
 
 
 _MEASURES = {
@@ -94,43 +119,51 @@ _MEASURES = {
 }
 _BOUNCES = {"hard": Measure.BOUNCED_HARD, "block": Measure.BOUNCED_BLOCK}
 _BY_WHOM = {
-    EventKind.OPENED: (Measure.OPENED_HUMAN, Measure.OPENED_SCANNER),
-    EventKind.CLICKED: (Measure.CLICKED_HUMAN, Measure.CLICKED_SCANNER),
+    EventKind.OPENED: {
+        Whose.HUMAN: Measure.OPENED_HUMAN,
+        Whose.SUSPICIOUS: Measure.OPENED_SUSPICIOUS,
+        Whose.SCANNER: Measure.OPENED_SCANNER,
+    },
+    EventKind.CLICKED: {
+        Whose.HUMAN: Measure.CLICKED_HUMAN,
+        Whose.SUSPICIOUS: Measure.CLICKED_SUSPICIOUS,
+        Whose.SCANNER: Measure.CLICKED_SCANNER,
+    },
+}
+_HUMAN_UNIQUE = {
+    EventKind.OPENED: Measure.OPENED_HUMAN_UNIQUE,
+    EventKind.CLICKED: Measure.CLICKED_HUMAN_UNIQUE,
 }
 _UNIQUE = {
     Measure.OPENED: Measure.OPENED_UNIQUE,
-    Measure.OPENED_HUMAN: Measure.OPENED_HUMAN_UNIQUE,
     Measure.CLICKED: Measure.CLICKED_UNIQUE,
-    Measure.CLICKED_HUMAN: Measure.CLICKED_HUMAN_UNIQUE,
 }
 
 
 def _is_counted(event: Event) -> bool:
+    if event.kind is EventKind.RECLASSIFIED:
+        return journal.correction_of(event) is not None
     return event.kind in _MEASURES or event.kind is EventKind.BOUNCED
-
-
-def _tags(its: Facets) -> list[str]:
-    return list(dict.fromkeys(its.tags))[:TAGS_MAX]
 
 
 def _firsts(
     tx: Tx, events: Sequence[tuple[Event, Facets]], counted_before: Before
-) -> dict[RowId, list[Measure]]:
+) -> dict[RowId, list[Change]]:
     """The unique measures of the events that are their message's first, by event."""
-    portion: dict[_First, RowId] = {}
+    portion: dict[_First, Event] = {}
     candidates = []
     for event, its in events:
-        if places := list(_first_places(event, its)):
+        if (place := _first_place(event, its)) is not None:
             candidates.append(event)
-            for place in places:
-                portion[place] = min(event.id, portion.get(place, event.id))
+            if place not in portion or event.id < portion[place].id:
+                portion[place] = event
     if not candidates:
         return {}
     taken = _taken(tx, candidates, {event.message_id: its for event, its in events}, counted_before)
-    firsts: dict[RowId, list[Measure]] = {}
-    for place, event_id in portion.items():
+    firsts: dict[RowId, list[Change]] = {}
+    for place, event in portion.items():
         if place not in taken:
-            firsts.setdefault(event_id, []).append(_UNIQUE[place[1]])
+            firsts.setdefault(event.id, []).append((event.at, _UNIQUE[place[1]], 1))
     return firsts
 
 
@@ -150,25 +183,15 @@ def _taken(
         place
         for organization_id, others in tied.items()
         for event_id in counted_before(organization_id, others.keys())
-        for place in _first_places(others[event_id], its[others[event_id].message_id])
+        if (place := _first_place(others[event_id], its[others[event_id].message_id])) is not None
     }
 
 
-def _first_places(event: Event, its: Facets) -> Iterator[_First]:
-    for measure in measures_of(event):
-        if measure in _UNIQUE and _first_at(measure, its) == event.at:
-            yield event.message_id, measure
-
-
-def _first_at(measure: Measure, its: Facets) -> int | None:
-    match measure:
-        case Measure.OPENED:
-            return its.first_opened_at
-        case Measure.OPENED_HUMAN:
-            return its.first_human_opened_at
-        case Measure.CLICKED:
-            return its.first_clicked_at
-        case Measure.CLICKED_HUMAN:
-            return its.first_human_clicked_at
+def _first_place(event: Event, its: Facets) -> _First | None:
+    match event.kind:
+        case EventKind.OPENED if its.first_opened_at == event.at:
+            return event.message_id, Measure.OPENED
+        case EventKind.CLICKED if its.first_clicked_at == event.at:
+            return event.message_id, Measure.CLICKED
         case _:
             return None

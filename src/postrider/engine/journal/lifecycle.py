@@ -1,8 +1,10 @@
 """What an event means for its message, and whom it suppresses: pure tables."""
 
+from postrider.engine.journal.corrections import correction_of
 from postrider.engine.journal.model import Event, EventKind
 from postrider.engine.messages.rules import Mark
 from postrider.engine.suppression.model import Class, Entry, Reason, Scope
+from postrider.kit.ids import RowId
 
 MARKS: dict[EventKind, Mark] = {
     EventKind.SENT: Mark.SENT,
@@ -28,6 +30,15 @@ def marks_of(event: Event) -> tuple[Mark, ...]:
         human = {Mark.OPENED: Mark.HUMAN_OPENED, Mark.CLICKED: Mark.HUMAN_CLICKED}.get(mark)
         return (mark, human) if human is not None else (mark,)
     return (mark,)
+
+
+def first_human_of(event: Event) -> tuple[int, RowId, Mark, int | None] | None:
+    """(organization, message, mark, time): the first human time that a correction leaves, if it moves one."""
+    correction = correction_of(event)
+    if correction is None or correction.first is None or event.message_id is None:
+        return None
+    mark = Mark.HUMAN_OPENED if correction.kind is EventKind.OPENED else Mark.HUMAN_CLICKED
+    return event.organization_id, event.message_id, mark, correction.first[1]
 
 
 def suppression_of(event: Event, address_key: str, domain_hex: str | None) -> Entry | None:

@@ -45,6 +45,8 @@ class EventKind(IntEnum):
     GOAL_CONVERTED = 60
     REVENUE_RECORDED = 61
     CUSTOM = 70
+    ALERT_RAISED = 80  # of the operator: data.kind, subject
+    ALERT_CLEARED = 81
 
 
 @record

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from postrider.db.database import Tx
 from postrider.engine import messages, suppression
-from postrider.engine.journal import lifecycle, store
+from postrider.engine.journal import corrections, lifecycle, store
 from postrider.engine.journal.model import Event, EventKind
 
 SHARDS = 8
@@ -18,7 +18,7 @@ def record(tx: Tx, events: Sequence[Event]) -> list[Event]:
     """
     if not events:
         return []
-    fresh = store.append(tx, events)
+    fresh = store.append(tx, corrections.mark_firsts(tx, events))
     messages.fold(
         tx,
         [
@@ -26,6 +26,9 @@ def record(tx: Tx, events: Sequence[Event]) -> list[Event]:
             for event in fresh
             if event.message_id is not None and (marks := lifecycle.marks_of(event))
         ],
+    )
+    messages.move_first_humans(
+        tx, [change for event in fresh if (change := lifecycle.first_human_of(event)) is not None]
     )
     _suppress(tx, [event for event in fresh if event.kind in _SUPPRESSING and event.message_id])
     store.append_tail(

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from postrider.db.database import Tx
-from postrider.db.portable import Batch, Statement, insert_batch
+from postrider.db.portable import Batch, PerRow, Statement, insert_batch
+from postrider.engine.journal.corrections import HITS, corrected
 from postrider.engine.journal.model import Event, EventKind
 from postrider.engine.journal.tables import event_tail, events, parked_events, tail_shards
 from postrider.kit import clock, json
@@ -17,6 +18,8 @@ DROPPED_AT_ONCE = 500
 _COLUMNS = (
     "organization_id", "id", "kind", "at", "message_id", "contact_id", "campaign_id", "data", "source_id",
 )  # fmt: skip
+
+_SEEN = (*HITS, EventKind.RECLASSIFIED)
 
 _append = insert_batch(events, *_COLUMNS)
 _append_once = insert_batch(
@@ -29,14 +32,25 @@ _read_tail = Statement(
         JOIN events e ON e.organization_id = t.organization_id AND e.id = t.event_id
         WHERE t.shard = :shard ORDER BY t.event_id LIMIT :limit"""  # noqa: S608
 )
+# The index alone answers `m`, and so is taken: else SQLite prefers the primary key, all of an organization.
+_OF_MESSAGE = """JOIN events m ON m.organization_id = v.organization_id AND m.message_id = v.message_id
+        JOIN events e ON e.organization_id = m.organization_id AND e.id = m.id"""
 _moments = Batch(
     f"""SELECT {", ".join(f"e.{name}" for name in _COLUMNS)} FROM v
-        JOIN events e ON e.organization_id = v.organization_id AND e.message_id = v.message_id
+        {_OF_MESSAGE}
         WHERE e.kind = v.kind AND e.at = v.at""",  # noqa: S608
     organization_id=int,
     message_id=bytes,
     kind=int,
     at=int,
+)
+_seen = Batch(
+    f"""SELECT {", ".join(f"e.{name}" for name in _COLUMNS)} FROM v
+        {_OF_MESSAGE}
+        WHERE m.id >= v.since AND e.kind IN ({", ".join(str(int(kind)) for kind in _SEEN)})""",  # noqa: S608
+    organization_id=int,
+    message_id=bytes,
+    since=bytes,
 )
 _page_after = Statement(
     f"""SELECT {", ".join(_COLUMNS)} FROM events
@@ -48,6 +62,11 @@ _delete_tail = Batch(
     "DELETE FROM event_tail WHERE (shard, event_id) IN (SELECT shard, event_id FROM v)",
     shard=int,
     event_id=bytes,
+)
+
+
+_first_of_shard = PerRow(
+    "SELECT event_id FROM event_tail WHERE shard = :shard ORDER BY event_id LIMIT 1", shard=int
 )
 
 
@@ -135,21 +154,45 @@ def tail_length(tx: Tx, limit: int) -> int:
     return tx.execute(select(func.count()).select_from(waiting)).scalar_one()
 
 
+def tail_age(tx: Tx, shards: int) -> int:
+    """For how long the event waits that followers left longest, in ms; 0 where none waits."""
+    first = [id_time(row[0]) for row in _first_of_shard(tx, [(shard,) for shard in range(shards)])]
+    return max(0, clock.now_ms() - min(first)) if first else 0
+
+
 def parked_count(tx: Tx) -> int:
     return tx.execute(select(func.count()).select_from(parked_events)).scalar_one()
 
 
 def of_messages(tx: Tx, organization_id: int, message_ids: Sequence[RowId]) -> list[Event]:
-    """All events of some messages, oldest first, TIMELINE_MAX at most."""
+    """All events of some messages, oldest first, TIMELINE_MAX at most; hits as they are judged now."""
     rows = tx.execute(
         select(*(events.c[name] for name in _COLUMNS))
-        .where(events.c.organization_id == organization_id, events.c.message_id.in_(list(message_ids)))
+        .where(
+            events.c.organization_id == organization_id, events.c.id.in_(_ids(organization_id, message_ids))
+        )
         .order_by(events.c.at, events.c.id)
         .limit(TIMELINE_MAX)
     )
-    return [
+    found = [
         Event(row[0], _KIND[row[2]], row[3], row[4], row[5], row[6], row[7], row[8], row[1]) for row in rows
     ]
+    return corrected(found, sorted(found, key=lambda event: event.id))
+
+
+def hits_since(tx: Tx, wanted: Sequence[tuple[int, RowId, RowId]]) -> list[Event]:
+    """Openings, clicks and `reclassified` of (organization, message) pairs from an event id on, by their ids.
+
+    As they were recorded: what corrects them is among them.
+    """
+    return sorted((_event_of(*row) for row in _seen(tx, wanted)), key=lambda event: event.id)
+
+
+def times(tx: Tx, organization_id: int, message_id: RowId, kind: EventKind) -> int:
+    """How often something happened to a message."""
+    table = events.c
+    its = (table.organization_id == organization_id, table.id.in_(_ids(organization_id, [message_id])))
+    return tx.execute(select(func.count()).where(*its, table.kind == int(kind))).scalar_one()
 
 
 def at_the_moment_of(tx: Tx, given: Sequence[Event]) -> list[Event]:
@@ -183,6 +226,14 @@ def not_followed(
         waiting = waiting.where(event_tail.c.event_id.in_(list(among)))
         parked = parked.where(parked_events.c.event_id.in_(list(among)))
     return {*tx.scalars(waiting), *tx.scalars(parked)}
+
+
+def _ids(organization_id: int, message_ids: Sequence[RowId]) -> Select[tuple[bytes]]:
+    """The ids of some messages' events, as `_OF_MESSAGE` finds them."""
+    table = events.c
+    return select(table.id).where(
+        table.organization_id == organization_id, table.message_id.in_(list(message_ids))
+    )
 
 
 def _row(event: Event) -> tuple[Any, ...]:

@@ -25,6 +25,19 @@ events = Table(
         sqlite_where=sql("message_id IS NOT NULL"),
         postgresql_where=sql("message_id IS NOT NULL"),
     ),
+    Index(  # what happened to a contact beside its mail
+        "ix_events_contact",
+        "organization_id",
+        "contact_id",
+        "id",
+        sqlite_where=sql("contact_id IS NOT NULL"),
+        postgresql_where=sql("contact_id IS NOT NULL"),
+    ),
+    # The log of bounces and complaints is read newest first; of all other kinds these hold nothing.
+    *(
+        Index(name, "organization_id", "kind", "id", sqlite_where=sql(kind), postgresql_where=sql(kind))
+        for name, kind in (("ix_events_bounces", "kind = 5"), ("ix_events_complaints", "kind = 12"))
+    ),
     Index(
         "ux_events_source",
         "organization_id",

@@ -30,7 +30,9 @@ from postrider.engine.messages.store import (
     last_outcomes,
     load_attachments,
     messages_of_group,
+    move_first_humans,
     one,
+    rows,
     search,
 )
 
@@ -62,6 +64,8 @@ __all__ = [
     "last_outcomes",
     "load_attachments",
     "messages_of_group",
+    "move_first_humans",
     "one",
+    "rows",
     "search",
 ]

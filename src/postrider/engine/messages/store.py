@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, column, func, select, values
 
 from postrider.db.database import AnyRow, Tx
 from postrider.db.portable import Batch, PerRow, insert_batch
+from postrider.db.schema import Bytes
 from postrider.engine.messages.model import (
     AttachmentRef,
     Attempt,
@@ -225,6 +226,25 @@ def _fold_statement(shape: tuple[Mark, ...]) -> Batch:
     )
 
 
+def move_first_humans(tx: Tx, changes: Sequence[tuple[int, RowId, Mark, int | None]]) -> None:
+    """Set the first human time of a mark, (organization, id, mark, at): the one thing that is ever unsaid."""
+    for mark, statement in _move_first.items():
+        if rows := [(change[0], change[1], change[3]) for change in changes if change[2] is mark]:
+            statement(tx, rows)
+
+
+_move_first = {
+    mark: Batch(
+        f"""UPDATE messages AS m SET first_{mark.value}_at = v.at FROM v
+            WHERE m.organization_id = v.organization_id AND m.id = v.id""",  # noqa: S608
+        organization_id=int,
+        id=bytes,
+        at=int,
+    )
+    for mark in (Mark.HUMAN_OPENED, Mark.HUMAN_CLICKED)
+}
+
+
 def addresses(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Address]:
     """Whom messages are for, by message id."""
     return {row[0]: Address(row[1], row[2], row[3], Stream(row[4])) for row in _addresses(tx, list(set(ids)))}
@@ -275,6 +295,17 @@ def one(tx: Tx, organization_id: int, message_id: RowId) -> AnyRow | None:
     return tx.execute(
         _select_messages().where(messages.c.organization_id == organization_id, messages.c.id == message_id)
     ).one_or_none()
+
+
+def rows(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, AnyRow]:
+    """Messages by id, each as `one` has it, of (organization, id) pairs: those of a batch, in one query."""
+    # Joined to the pairs, not IN: SQLite would look through an organization's messages for them.
+    pairs = column("organization_id", BigInteger), column("id", Bytes())
+    v = values(*pairs, name="v").data(sorted(set(ids))).cte("v")
+    query = _select_messages().join(
+        v, and_(messages.c.organization_id == v.c.organization_id, messages.c.id == v.c.id)
+    )
+    return {row.id: row for row in tx.execute(query)} if ids else {}
 
 
 def messages_of_group(tx: Tx, organization_id: int, group_id: RowId) -> list[AnyRow]:

@@ -181,7 +181,18 @@ lanes = Table(
     small("stream"),
     big("site_id"),
     at("next_due", nullable=False),  # also the lane's place in the queue: served lanes go behind the others
-    small("paused", server_default="0"),
+    small("paused", server_default="0"),  # bits of queue.rules.Pause: by hand, with its stream
     Index("ux_lanes_place", "organization_id", "stream", "site_id", unique=True),
     Index("ix_lanes_due", "site_id", "stream", "next_due"),
+)
+
+# An organization's stream that was stopped whole: its lanes are paused, those made later too.
+paused_streams = Table(
+    "paused_streams",
+    metadata,
+    organization_id(),
+    small("stream"),
+    text("reason"),
+    at("paused_at", nullable=False),
+    PrimaryKeyConstraint("organization_id", "stream"),
 )

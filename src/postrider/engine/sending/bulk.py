@@ -4,8 +4,8 @@ The answer is given when content, recipients and job are on disk; quota is count
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from postrider.db.database import Tx
 from postrider.engine import accounts, jobs, messages
@@ -50,6 +50,15 @@ class BulkReceipt:
     is_replay: bool = False
 
 
+class Copy(NamedTuple):
+    """One recipient's copy: what it is filled with, and whether it may be mailed."""
+
+    recipient: str
+    address_key: str
+    values: dict[str, Any] | None
+    is_free: bool
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedBulk:
     """What the reading half found; the writing half takes it as it is."""
@@ -79,16 +88,37 @@ def submit_bulk(tx: Tx, checked: CheckedBulk) -> BulkReceipt:
     Raises QuotaExceeded or IdempotencyConflict.
     """
     draft = checked.draft
-    if (kept := _kept_answer(tx, draft)) is not None:
+    if (kept := kept_answer(tx, draft)) is not None:
         return kept
-    allowed = accounts.PLANS[checked.organization.plan].monthly_messages
-    amount = len(draft.free)
+    total, amount = len(draft.submission.recipients), len(draft.free)
+    campaign_id, facts = open_campaign(tx, draft, kind="bulk", total=total, amount=amount)
+    jobs.insert_job(
+        tx,
+        organization_id=draft.organization_id,
+        job_id=campaign_id,
+        kind=KIND,
+        facts=facts,
+        pages=_pages(checked),
+    )
+    receipt = BulkReceipt(campaign_id, total, amount, draft.refused)
+    keep_answer(tx, draft, receipt)
+    return receipt
+
+
+def open_campaign(
+    tx: Tx, draft: Draft, *, kind: str, total: int, amount: int
+) -> tuple[RowId, dict[str, Any]]:
+    """Quota for `amount` messages, content and campaign; answers its id and what its job must know of it.
+
+    Raises QuotaExceeded.
+    """
+    assert draft.organization is not None
+    allowed = accounts.PLANS[draft.organization.plan].monthly_messages
     if amount and not accounts.use(tx, {draft.organization_id: (amount, allowed)}):
         raise QuotaExceeded(limit=allowed)
     campaign_id = new_id()
-    total = len(draft.submission.recipients)
     prepared = draft.submission.prepared
-    messages.insert_contents(tx, [(content_of(draft), prepared.body)])
+    messages.insert_contents(tx, [(replace(content_of(draft), messages=total), prepared.body)])
     if prepared.attachments:
         messages.insert_attachments(
             tx, [(draft.organization_id, ref.hash, body, draft.now) for ref, body in prepared.attachments]
@@ -97,41 +127,36 @@ def submit_bulk(tx: Tx, checked: CheckedBulk) -> BulkReceipt:
         tx,
         organization_id=draft.organization_id,
         campaign_id=campaign_id,
-        kind="bulk",
+        kind=kind,
         name=prepared.subject,
         total=total,
         skipped=total - amount,
     )
-    jobs.insert_job(
-        tx,
-        organization_id=draft.organization_id,
-        job_id=campaign_id,
-        kind=KIND,
-        facts={
-            "content_id": draft.content_id.hex(),
-            "campaign_id": campaign_id.hex(),
-            "domain_id": draft.domain.id.hex() if draft.domain else None,
-            "stream": int(prepared.stream),
-            "is_sandbox": is_sandbox(draft),
-        },
-        pages=_pages(checked),
-    )
-    receipt = BulkReceipt(campaign_id, total, amount, draft.refused)
-    if draft.key is not None:
-        store.answer_keys(tx, [(*draft.key, _to_json(receipt))])
-    return receipt
+    return campaign_id, {
+        "content_id": draft.content_id.hex(),
+        "campaign_id": campaign_id.hex(),
+        "domain_id": draft.domain.id.hex() if draft.domain else None,
+        "stream": int(prepared.stream),
+        "is_sandbox": is_sandbox(draft),
+    }
 
 
 def expand_page(tx: Tx, job: Job, routes: Routes) -> int:
     """One page of a bulk job into messages, in the transaction that moves the job on; answers how many."""
+    rows = json.loads(jobs.page_body(tx, job))
+    enqueue_copies(tx, job, [Copy(*row) for row in rows], routes)
+    return len(rows)
+
+
+def enqueue_copies(tx: Tx, job: Job, copies: Sequence[Copy], routes: Routes) -> None:
+    """A message for each recipient of a job that open_campaign told its facts."""
     facts = job.facts
     now = clock.now_ms()
-    rows = json.loads(jobs.page_body(tx, job))
     stream = Stream(facts["stream"])
     content_id, campaign_id = bytes.fromhex(facts["content_id"]), bytes.fromhex(facts["campaign_id"])
     domain_id = bytes.fromhex(facts["domain_id"]) if facts["domain_id"] else None
 
-    def message(recipient: str, address_key: str, values: dict[str, Any] | None, is_free: bool) -> NewMessage:
+    def message(copy: Copy) -> NewMessage:
         message_id = new_id()
         return NewMessage(
             organization_id=job.organization_id,
@@ -139,22 +164,21 @@ def expand_page(tx: Tx, job: Job, routes: Routes) -> int:
             group_id=message_id,  # every copy is a mail of its own
             content_id=content_id,
             campaign_id=campaign_id,
-            recipient=recipient,
-            address_key=address_key,
+            recipient=copy.recipient,
+            address_key=copy.address_key,
             role=Role.TO,
-            vars=values,
+            vars=copy.values,
             stream=stream,
             declared_stream=stream,
             domain_id=domain_id,
             created_at=now,
-            due_at=now if is_free else None,
+            due_at=now if copy.is_free else None,
             is_test=False,
-            status=Status.QUEUED if is_free else Status.SUPPRESSED,
+            status=Status.QUEUED if copy.is_free else Status.SUPPRESSED,
         )
 
     sandboxes = {job.organization_id} if facts["is_sandbox"] else set()
-    enqueue(tx, [message(*row) for row in rows], routes, sandboxes=sandboxes)
-    return len(rows)
+    enqueue(tx, [message(copy) for copy in copies], routes, sandboxes=sandboxes)
 
 
 def _pages(checked: CheckedBulk) -> list[bytes]:
@@ -178,7 +202,8 @@ def unique_recipients(
     return [recipient for recipient, _ in found.values()], [values for _, values in found.values()]
 
 
-def _kept_answer(tx: Tx, draft: Draft) -> BulkReceipt | None:
+def kept_answer(tx: Tx, draft: Draft) -> BulkReceipt | None:
+    """What was answered under the request's key; raises IdempotencyConflict for another request's."""
     if draft.key is None or store.reserve_keys(tx, [(*draft.key, draft.submission.fingerprint)]):
         return None
     fingerprint, answer = store.find_keys(tx, [draft.key])[draft.key]
@@ -189,9 +214,12 @@ def _kept_answer(tx: Tx, draft: Draft) -> BulkReceipt | None:
     )
 
 
-def _to_json(receipt: BulkReceipt) -> dict[str, Any]:
-    return {
-        "campaign_id": receipt.campaign_id.hex(),
-        "total": receipt.total,
-        "accepted": receipt.accepted,
-    }
+def keep_answer(tx: Tx, draft: Draft, receipt: BulkReceipt) -> None:
+    """Under the request's key, where it has one."""
+    if draft.key is not None:
+        answer = {
+            "campaign_id": receipt.campaign_id.hex(),
+            "total": receipt.total,
+            "accepted": receipt.accepted,
+        }
+        store.answer_keys(tx, [(*draft.key, answer)])

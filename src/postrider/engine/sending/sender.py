@@ -7,6 +7,7 @@ from postrider.engine.errors import Busy, EngineError
 from postrider.engine.sending.bulk import BulkCommand, BulkReceipt, check_bulk, submit_bulk
 from postrider.engine.sending.model import Receipt, Submission
 from postrider.engine.sending.routes import Routes
+from postrider.engine.sending.segments import SegmentCommand, check_segment, submit_segment
 from postrider.engine.sending.submit import submit
 from postrider.kit.gate import Gate, GateFull
 
@@ -56,6 +57,14 @@ class Sender:
         """Answers when recipients and content are on disk; expansion follows."""
         checked = await self._db.read(check_bulk, command, self._routes)
         receipt = await self._db.write_first(submit_bulk, checked)
+        self._on_accepted(receipt.accepted)
+        self._on_job()
+        return receipt
+
+    async def send_segment(self, command: SegmentCommand) -> BulkReceipt:
+        """Answers when content and job are on disk; expansion follows."""
+        checked = await self._db.read(check_segment, command, self._routes)
+        receipt = await self._db.write_first(submit_segment, checked)
         self._on_accepted(receipt.accepted)
         self._on_job()
         return receipt

@@ -55,6 +55,7 @@ class Draft:
     receipt: Receipt | None = None
     twin: "Draft | None" = None  # an earlier one of this batch with the same idempotency key
     campaign_id: RowId | None = None
+    is_platform: bool = False  # our own mail: see sending.platform
 
     @property
     def is_open(self) -> bool:
@@ -81,8 +82,12 @@ def submit(tx: Tx, submissions: Sequence[Submission], routes: Routes) -> list[Re
     so that the record says what happened.
     """
     now = clock.now_ms()
-    drafts = [Draft(submission, now) for submission in submissions]
-    for step in STEPS:
+    return run(tx, [Draft(submission, now) for submission in submissions], STEPS, routes)
+
+
+def run(tx: Tx, drafts: list[Draft], steps: Sequence[Step], routes: Routes) -> list[Receipt | EngineError]:
+    """The steps in their order, each over what is still open."""
+    for step in steps:
         step(tx, [draft for draft in drafts if draft.is_open], routes)
     close_keys(tx, drafts)
     return [_answer(draft) for draft in drafts]
@@ -90,25 +95,25 @@ def submit(tx: Tx, submissions: Sequence[Submission], routes: Routes) -> list[Re
 
 def replay(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
     """A key that was answered gives the same answer again; the same key in one batch is one message."""
-    leaders: dict[tuple[int, str], Draft] = {}
+    same_key: dict[tuple[int, str], list[Draft]] = {}
     for draft in drafts:
-        if draft.key is None:
-            continue
-        leader = leaders.setdefault(draft.key, draft)
-        if leader is not draft and leader.submission.fingerprint != draft.submission.fingerprint:
-            draft.error = IdempotencyConflict()
-        elif leader is not draft:
-            draft.twin = leader
-    if not leaders:
+        if draft.key is not None:
+            same_key.setdefault(draft.key, []).append(draft)
+    if not same_key:
         return
-    fresh = store.reserve_keys(tx, [(*key, leader.submission.fingerprint) for key, leader in leaders.items()])
-    kept = store.find_keys(tx, [key for key in leaders if key not in fresh])
-    for key, (fingerprint, answer) in kept.items():
-        leader = leaders[key]
-        if fingerprint != leader.submission.fingerprint:
-            leader.error = IdempotencyConflict()
-        else:
-            leader.receipt = replace(_receipt_from_json(answer), is_replay=True)
+    first = [(*key, sharing[0].submission.fingerprint) for key, sharing in same_key.items()]
+    fresh = store.reserve_keys(tx, first)
+    kept = store.find_keys(tx, [key for key in same_key if key not in fresh])
+    for key, sharing in same_key.items():
+        leader = sharing[0]
+        fingerprint, answer = kept.get(key, (leader.submission.fingerprint, None))
+        for draft in sharing:
+            if draft.submission.fingerprint != fingerprint:
+                draft.error = IdempotencyConflict()
+            elif key in kept:
+                draft.receipt = replace(_receipt_from_json(answer), is_replay=True)
+            elif draft is not leader:
+                draft.twin = leader
 
 
 def check_organizations(tx: Tx, drafts: list[Draft], routes: Routes) -> None:
@@ -247,6 +252,7 @@ def refusal(entries: list[suppression.Entry], address: str, draft: Draft) -> Eng
         domain_id=draft.domain.id if draft.domain else None,
         stream=stream.name.lower(),
         is_transactional=stream is Stream.TRANSACTIONAL,
+        is_platform=draft.is_platform,
     )
     verdict, reason = suppression.decide(
         entries, going, optouts_stop_transactional=draft.organization.settings.optouts_stop_transactional
@@ -365,6 +371,8 @@ def _siblings_domain(tx: Tx, draft: Draft) -> str:
 def _flags(draft: Draft) -> tuple[bool, bool, bool]:
     """(opens, clicks, unsubscribe header): the mail's word, then the domain's, then the organization's."""
     assert draft.organization is not None
+    if draft.is_platform:
+        return False, False, False
     settings, domain, prepared = draft.organization.settings, draft.domain, draft.submission.prepared
     on = _first(domain.tracking_enabled if domain else None, settings.tracking_enabled)
     opens = _first(domain.open_tracking_enabled if domain else None, settings.open_tracking_enabled)

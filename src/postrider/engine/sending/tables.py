@@ -1,8 +1,9 @@
-"""What was answered to a request with an idempotency key, and every send to many."""
+"""What was answered to a request with an idempotency key, every send to many, and who is watched."""
 
 from sqlalchemy import Index, PrimaryKeyConstraint, Table
+from sqlalchemy import text as sql
 
-from postrider.db.schema import at, blob, id_, integer, json_, metadata, organization_id, text
+from postrider.db.schema import at, blob, id_, integer, json_, metadata, organization_id, small, text
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -33,4 +34,21 @@ campaigns = Table(
     at("created_at", nullable=False),
     at("updated_at"),
     PrimaryKeyConstraint("organization_id", "id"),
+)
+
+# A stream of an organization about which somebody complained: when its rate is to be judged.
+stream_guards = Table(
+    "stream_guards",
+    metadata,
+    organization_id(),
+    small("stream"),
+    at("due_at"),  # null: nobody complained since it was judged
+    at("resumed_at"),  # what happened before counts no more
+    PrimaryKeyConstraint("organization_id", "stream"),
+    Index(
+        "ix_stream_guards_due_at",
+        "due_at",
+        sqlite_where=sql("due_at IS NOT NULL"),
+        postgresql_where=sql("due_at IS NOT NULL"),
+    ),
 )

@@ -15,9 +15,18 @@ from postrider.engine.suppression.model import (
 from postrider.engine.suppression.operator import browse_operator, put_operator, take_back_operator
 from postrider.engine.suppression.put import New, import_many, key_of, put, take_back, take_back_address
 from postrider.engine.suppression.rules import decide
-from postrider.engine.suppression.store import add, check, remove
+from postrider.engine.suppression.store import (
+    EXPIRED_AT_ONCE,
+    add,
+    changes,
+    check,
+    drop_expired,
+    forget_changes,
+    remove,
+)
 
 __all__ = [
+    "EXPIRED_AT_ONCE",
     "Class",
     "Entry",
     "Filter",
@@ -32,10 +41,13 @@ __all__ = [
     "browse",
     "browse_addresses",
     "browse_operator",
+    "changes",
     "check",
     "count",
     "count_addresses",
     "decide",
+    "drop_expired",
+    "forget_changes",
     "get",
     "import_many",
     "key_of",

@@ -62,6 +62,7 @@ class Entry:
     source: str
     message_id: RowId | None = None
     note: str | None = None
+    expires_at: int | None = None  # ms; from then on it counts for nothing. None: it stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

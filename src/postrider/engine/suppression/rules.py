@@ -15,6 +15,7 @@ class Going:
     stream: str
     list_id: RowId | None = None
     is_transactional: bool = False
+    is_platform: bool = False  # the platform's own word to the people of an organization
 
 
 def decide(
@@ -23,7 +24,7 @@ def decide(
     """The verdict on one address and the reason of the entry that decided it.
 
     An opt-out in reach stops the message whatever else is said, unless the organization exempts transactional
-    mail; a block in reach stops it unless an allow is in reach too.
+    mail, or the mail is the platform's own; a block in reach stops it unless an allow is in reach too.
     """
     blocked: Entry | None = None
     allowed = False
@@ -32,6 +33,8 @@ def decide(
             continue
         match entry.class_:
             case Class.OPTOUT:
+                if going.is_platform:
+                    continue
                 if optouts_stop_transactional or not going.is_transactional:
                     return Verdict.UNSUBSCRIBED, entry.reason
             case Class.ALLOW:

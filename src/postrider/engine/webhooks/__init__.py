@@ -1,6 +1,6 @@
 """Webhooks: one engine that queues, posts, repeats and logs, and a Format for each surface."""
 
-from postrider.engine.webhooks.deliver import release_dead, try_out
+from postrider.engine.webhooks.deliver import lag, release_dead, try_out
 from postrider.engine.webhooks.endpoints import (
     Changes,
     attempts_of,
@@ -20,6 +20,7 @@ from postrider.engine.webhooks.model import (
     Format,
     Formats,
     Occasion,
+    Outcome,
     Rendered,
     Sample,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Format",
     "Formats",
     "Occasion",
+    "Outcome",
     "Rendered",
     "Sample",
     "attempts_of",
@@ -40,6 +42,7 @@ __all__ = [
     "domain_names",
     "follower",
     "get_endpoint",
+    "lag",
     "list_endpoints",
     "make_secret",
     "release_dead",

@@ -5,11 +5,16 @@ with the same bytes, and never makes another.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from postrider.db.database import Database, Tx
 from postrider.engine import accounts, messages
+from postrider.engine.audience import persons
+from postrider.engine.audience.persons import Person
+from postrider.engine.journal import Event
 from postrider.engine.principal import Principal
 from postrider.engine.webhooks import store
 from postrider.engine.webhooks.endpoints import WRITE, get_endpoint
@@ -24,16 +29,17 @@ from postrider.engine.webhooks.model import (
     Sample,
     Waiting,
 )
-from postrider.kit import clock
+from postrider.kit import clock, json
 from postrider.kit.ids import RowId, new_id
 from postrider.kit.outgoing import Outgoing
 from postrider.kit.record import record
 from postrider.kit.seal import Sealer
 
 POSTS_AT_ONCE = 32  # to one endpoint; to one whose last post failed a single one, until it takes it
+POSTS_A_LEASE = 128  # to one endpoint before its next turn
+POSTS_LOADED = 1_024  # of one round, over all its endpoints
 ANSWER_MAX_CHARS = 1_000  # of an answer in the log
 LOG_KEPT_MS = 30 * clock.DAY
-CONTENT_TYPE = {"Content-Type": "application/json"}
 
 
 @record
@@ -53,9 +59,32 @@ class Post:
     rendered: Rendered
 
 
+@record
+class Served:
+    """What came of posts to an endpoint; with the last of them it is given back."""
+
+    leased: Leased
+    format: Format
+    attempts: Sequence[Attempt]
+    unsayable: Sequence[Waiting]
+    is_last: bool = True
+
+
+class Settled(NamedTuple):
+    """`is_disabled`: since now, for it failed for too long. `goes_on`: the endpoint takes further posts."""
+
+    is_disabled: bool
+    goes_on: bool
+
+
 def has_due(tx: Tx) -> bool:
     """Whether there is anything to lease: a read, so that idle nodes write nothing."""
     return store.has_due(tx, clock.now_ms())
+
+
+def lag(tx: Tx) -> tuple[int, int]:
+    """How long the longest waiting endpoint has been due, in ms; and how many are disabled."""
+    return store.lag(tx, clock.now_ms())
 
 
 def lease(tx: Tx, owner: str, limit: int) -> list[Leased]:
@@ -69,9 +98,9 @@ def load(tx: Tx, leased: Sequence[Leased], formats: Formats) -> list[Leased]:
     """What is due at each, with what its first rendering needs: one query a table for the whole batch."""
     now = clock.now_ms()
     alive = [each.endpoint for each in leased if each.endpoint.is_active and each.endpoint.format in formats]
+    most = min(POSTS_A_LEASE, max(POSTS_AT_ONCE, POSTS_LOADED // max(1, len(alive))))
     places = [
-        (endpoint.organization_id, endpoint.id, now, 1 if endpoint.failures else POSTS_AT_ONCE)
-        for endpoint in alive
+        (endpoint.organization_id, endpoint.id, now, 1 if endpoint.failures else most) for endpoint in alive
     ]
     waiting = store.due(tx, places)
     occasions = _occasions(tx, [each for each in waiting if each.rendered is None])
@@ -97,38 +126,39 @@ def prepare(leased: Leased, format_: Format) -> tuple[list[Post], list[Waiting]]
 
 def freeze(tx: Tx, posts: Sequence[Post]) -> None:
     """Before the first attempt."""
-    store.freeze(tx, [(_row(post.waiting), post.rendered) for post in posts if post.waiting.rendered is None])
+    new = [(_row(post.waiting), post.rendered) for post in posts if post.waiting.rendered is None]
+    store.freeze(tx, new, clock.now_ms())
 
 
 async def send(
-    outgoing: Outgoing, sealer: Sealer, leased: Leased, format_: Format, posts: Sequence[Post]
-) -> list[Attempt]:
-    """Post them all at once; an attempt each, in order, whatever the far end does."""
-    secret = sealer.unseal(leased.sealed, leased.endpoint.id)
-    return list(
-        await asyncio.gather(*(_send(outgoing, leased.endpoint, secret, format_, post) for post in posts))
-    )
-
-
-def settle(
-    tx: Tx,
-    owner: str,
+    outgoing: Outgoing,
+    sealer: Sealer,
     leased: Leased,
     format_: Format,
-    attempts: Sequence[Attempt],
-    unsayable: Sequence[Waiting],
-) -> bool:
-    """Log the attempts, drop what is done, put off what failed, give the endpoint back.
+    posts: Sequence[Post],
+    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+) -> list[Attempt]:
+    """Post them all, each within a turn; an attempt each, in order, whatever the far end does."""
+    secret = sealer.unseal(leased.sealed, leased.endpoint.id)
 
-    True: it failed for too long and was disabled.
+    async def post_one(post: Post) -> Attempt:
+        async with turn():
+            return await _send(outgoing, leased.endpoint, secret, format_, post)
+
+    return list(await asyncio.gather(*map(post_one, posts)))
+
+
+def settle(tx: Tx, owner: str, served: Sequence[Served]) -> list[Settled]:
+    """Log attempts, drop what is done, put off what failed, give back; a statement each for all of them.
+
+    Answers for each, in order. No endpoint is among them twice.
     """
-    place = leased.endpoint.organization_id, leased.endpoint.id
-    held = store.endpoint(tx, *place, hold=True)
-    if held is None:
-        return False
+    held = store.hold(tx, [_place(each.leased.endpoint) for each in served])
+    there = [each for each in served if each.leased.endpoint.id in held]
+    attempts = [attempt for each in there for attempt in each.attempts]
     store.log(tx, attempts)
     done = [_row(attempt) for attempt in attempts if attempt.next_at is None]
-    store.drop(tx, [*done, *map(_row, unsayable)])
+    store.drop(tx, [*done, *(_row(waiting) for each in there for waiting in each.unsayable)])
     store.put_off(
         tx,
         [
@@ -137,9 +167,12 @@ def settle(
             if attempt.next_at is not None
         ],
     )
-    disabled = bool(attempts) and _count_failures(tx, held, format_, attempts)
-    store.release(tx, *place, owner)
-    return disabled
+    disabled = _count_failures(tx, held, there)
+    store.release(tx, owner, [_place(each.leased.endpoint) for each in there if each.is_last])
+    return [
+        Settled(id_ in disabled, id_ in held and held[id_].is_active and id_ not in disabled)
+        for id_ in (each.leased.endpoint.id for each in served)
+    ]
 
 
 def clear(tx: Tx, owner: str, endpoint: Endpoint, formats: Formats) -> None:
@@ -151,17 +184,15 @@ def clear(tx: Tx, owner: str, endpoint: Endpoint, formats: Formats) -> None:
     takes_nothing = not held.is_active or held.format not in formats
     dropped = store.drop_waiting(tx, *place) if takes_nothing else 0
     if held.state is not EndpointState.DELETED:
-        store.release(tx, *place, owner)
+        store.release(tx, owner, [place])
     elif dropped or not store.drop_endpoint(tx, *place):
         store.update_endpoint(tx, *place, owner=None, next_due_at=clock.now_ms())
 
 
 def give_back(tx: Tx, owner: str, leased: Sequence[Leased], not_before: int) -> None:
     """Endpoints whose work did not come to its end; what waits there is due then, or later."""
-    for each in leased:
-        place = each.endpoint.organization_id, each.endpoint.id
-        if store.endpoint(tx, *place, hold=True) is not None:
-            store.release(tx, *place, owner, not_before=not_before)
+    held = store.hold(tx, [_place(each.endpoint) for each in leased])
+    store.release(tx, owner, [_place(each) for each in held.values()], not_before=not_before)
 
 
 def release_dead(tx: Tx, dead: Sequence[str]) -> None:
@@ -170,8 +201,9 @@ def release_dead(tx: Tx, dead: Sequence[str]) -> None:
 
 
 def drop_old_log(tx: Tx) -> int:
-    """Lines of the log that were kept long enough, store.DROPPED_AT_ONCE at most; answers how many."""
-    return store.drop_old_attempts(tx, clock.now_ms() - LOG_KEPT_MS)
+    """Lines and bodies kept long enough, store.DROPPED_AT_ONCE of each at most; answers how many."""
+    before = clock.now_ms() - LOG_KEPT_MS
+    return store.drop_old_attempts(tx, before) + store.drop_old_bodies(tx, before)
 
 
 async def try_out(
@@ -199,7 +231,12 @@ async def try_out(
     post = Post(waiting, format_.sample(sample))
     attempt = await _send(outgoing, endpoint, sealer.unseal(sealed, endpoint.id), format_, post)
     attempt = replace(attempt, next_at=None)
-    await db.write_first(store.log, [attempt])
+
+    def keep(tx: Tx) -> None:
+        freeze(tx, [post])
+        store.log(tx, [attempt])
+
+    await db.write_first(keep)
     return attempt
 
 
@@ -207,7 +244,8 @@ async def _send(
     outgoing: Outgoing, endpoint: Endpoint, secret: bytes, format_: Format, post: Post
 ) -> Attempt:
     waiting, body = post.waiting, post.rendered.body
-    headers = {**CONTENT_TYPE, **post.rendered.headers, **format_.sign(secret, body, new_id())}
+    attempt_id = new_id()
+    headers = format_.headers(secret, post.rendered, attempt_id)
     started_at, number = clock.now_ms(), waiting.attempts + 1
     answer = await outgoing.post(endpoint.url, headers, body, format_.timeout_s)
     said = answer.body.decode("utf-8", "replace").replace("\0", "")[:ANSWER_MAX_CHARS]
@@ -220,52 +258,91 @@ async def _send(
         fault=answer.fault,
         answer=said or None,
         next_at=None if answer.is_success else format_.next_at(number, clock.now_ms()),
+        id=attempt_id,
+        answer_headers=json.dumps(answer.headers) if answer.headers else None,
     )
 
 
-def _count_failures(tx: Tx, held: Endpoint, format_: Format, attempts: Sequence[Attempt]) -> bool:
-    """Failures in a row: one success forgets them. True: the endpoint is disabled now."""
-    place = held.organization_id, held.id
-    if any(attempt.is_success for attempt in attempts):
-        if held.failures:
-            store.update_endpoint(tx, *place, failures=0, failing_since=None)
-        return False
+def _count_failures(tx: Tx, held: Mapping[RowId, Endpoint], served: Sequence[Served]) -> set[RowId]:
+    """Failures in a row: one success forgets them. Answers the endpoints that are disabled now."""
     now = clock.now_ms()
-    failures, since = held.failures + len(attempts), held.failing_since or now
-    store.update_endpoint(tx, *place, failures=failures, failing_since=since)
-    if not held.is_active or failures < format_.failures_max or now - since < format_.failing_ms:
-        return False
-    store.update_endpoint(tx, *place, state=int(EndpointState.DISABLED), updated_at=now)
-    return True
+    counted: list[tuple[store.Place, int, int | None]] = []
+    disabled = set()
+    for each in served:
+        endpoint, format_ = held[each.leased.endpoint.id], each.format
+        if any(attempt.is_success for attempt in each.attempts):
+            if endpoint.failures:
+                counted.append((_place(endpoint), 0, None))
+        elif each.attempts:
+            failures, since = endpoint.failures + len(each.attempts), endpoint.failing_since or now
+            counted.append((_place(endpoint), failures, since))
+            is_lost = failures >= format_.failures_max and now - since >= format_.failing_ms
+            if endpoint.is_active and is_lost:
+                disabled.add(endpoint.id)
+                store.update_endpoint(
+                    tx, *_place(endpoint), state=int(EndpointState.DISABLED), updated_at=now
+                )
+    store.count_failures(tx, counted)
+    return disabled
 
 
 def _occasions(tx: Tx, waiting: Sequence[Waiting]) -> dict[tuple[RowId, str], Occasion]:
     """By event and word; nothing where the event, or its organization, is kept no longer."""
     events = store.events(tx, [(each.organization_id, each.event_id) for each in waiting])
     organizations = accounts.organizations(tx, [event.organization_id for event in events.values()])
-    rows, asked = {}, {}
-    for organization_id in organizations:
-        own = [each for each in events.values() if each.organization_id == organization_id]
-        if ids := {each.message_id for each in own if each.message_id is not None}:
-            found = messages.search(tx, organization_id, limit=len(ids), ids=sorted(ids))
-            rows.update({row.id: row for row in found})
-        for each in own:
-            row = rows.get(each.message_id or b"")
-            campaign_id = each.campaign_id or (row.campaign_id if row is not None else None)
-            if campaign_id is not None:
-                asked[each.id] = (organization_id, campaign_id)
-    campaigns = store.campaigns(tx, list(asked.values()))
-    return {
-        (at.event_id, at.word): Occasion(
+    about = [
+        (each.organization_id, each.message_id) for each in events.values() if each.message_id is not None
+    ]
+    rows = messages.rows(tx, about)
+    domains = store.domains(
+        tx, [(row.organization_id, row.domain_id) for row in rows.values() if row.domain_id]
+    )
+    campaign_of = {event.id: _campaign_id(event, rows) for event in events.values()}
+    asked = [(events[id_].organization_id, each) for id_, each in campaign_of.items() if each is not None]
+    campaigns = store.campaigns(tx, asked)
+    about_whom = _persons(tx, list(events.values()), rows)
+    occasions = {}
+    for at in waiting:
+        event = events.get(at.event_id)
+        if event is None or event.organization_id not in organizations:
+            continue
+        row = rows.get(event.message_id or b"")
+        occasions[at.event_id, at.word] = Occasion(
             event,
             at.word,
             organizations[event.organization_id],
-            rows.get(event.message_id or b""),
-            campaigns.get(asked.get(event.id, (0, b""))[1]),
+            row,
+            campaigns.get(campaign_of[event.id] or b""),
+            domains.get(row.domain_id or b"") if row is not None else None,
+            about_whom.get(event.id),
         )
-        for at in waiting
-        if (event := events.get(at.event_id)) is not None and event.organization_id in organizations
+    return occasions
+
+
+def _persons(tx: Tx, events: Sequence[Event], rows: Mapping[RowId, Any]) -> dict[RowId, Person]:
+    """The contacts that events are about, by event: the one that is named, or that of the recipient."""
+    named = {each.id: each for each in events if each.contact_id is not None}
+    by_id = persons.by_ids(tx, [(each.organization_id, each.contact_id or b"") for each in named.values()])
+    addressed = {
+        each.id: (each.organization_id, row.address_key)
+        for each in events
+        if each.id not in named and (row := rows.get(each.message_id or b"")) is not None
     }
+    by_address = persons.by_addresses(tx, list(addressed.values()))
+    found = {event_id: by_id.get(each.contact_id or b"") for event_id, each in named.items()}
+    found |= {event_id: by_address.get(address) for event_id, address in addressed.items()}
+    return {event_id: person for event_id, person in found.items() if person is not None}
+
+
+def _campaign_id(event: Event, rows: Mapping[RowId, Any]) -> RowId | None:
+    if event.campaign_id is not None:
+        return event.campaign_id
+    row = rows.get(event.message_id or b"")
+    return None if row is None else row.campaign_id
+
+
+def _place(endpoint: Endpoint) -> store.Place:
+    return endpoint.organization_id, endpoint.id
 
 
 def _row(of: Waiting | Attempt) -> store.Row:

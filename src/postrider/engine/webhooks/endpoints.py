@@ -8,7 +8,8 @@ from postrider.engine import accounts, domains
 from postrider.engine.errors import Conflict, Invalid, NotFound, PlanLimitReached
 from postrider.engine.principal import Principal
 from postrider.engine.webhooks import store
-from postrider.engine.webhooks.model import Attempt, Endpoint, EndpointState, Format
+from postrider.engine.webhooks.log import store as log
+from postrider.engine.webhooks.model import Attempt, Endpoint, EndpointState, Format, Outcome
 from postrider.kit import clock
 from postrider.kit.ids import RowId, new_id, random_text
 from postrider.kit.outgoing import BadUrl, check_url
@@ -146,7 +147,7 @@ def attempts_of(
     """A part of the log of posts, and how long it is (store.COUNT_MAX at most). Raises NotFound."""
     get_endpoint(tx, principal, format_, endpoint_id)
     place = principal.organization_id, endpoint_id
-    total = store.count_attempts(tx, *place)
+    total = log.count(tx, place, Outcome, word=None)
     if offset >= total:
         return [], total
     return store.attempts_page(tx, *place, limit=limit, offset=offset, oldest_first=oldest_first), total
@@ -155,8 +156,8 @@ def attempts_of(
 def domain_names(tx: Tx, organization_id: int, endpoints: Sequence[Endpoint]) -> dict[str, str]:
     """The names of the domains that endpoints are bound to, by hexadecimal id; deleted ones have none."""
     ids = {bytes.fromhex(each) for endpoint in endpoints for each in endpoint.domain_ids or ()}
-    found = store.domain_names(tx, organization_id, sorted(ids))
-    return {id_.hex(): name for id_, name in found.items()}
+    found = store.domains(tx, [(organization_id, id_) for id_ in ids])
+    return {id_.hex(): domain.name for id_, domain in found.items()}
 
 
 def _checked(

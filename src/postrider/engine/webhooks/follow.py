@@ -52,10 +52,25 @@ def queue(tx: Tx, formats: Formats, events: Sequence[Event]) -> None:
 def _domains(
     tx: Tx, events: Sequence[Event], subscriptions: Sequence[store.Subscription]
 ) -> dict[RowId, str]:
-    """The sending domain of each event's message, hexadecimal; not asked where nobody chose domains."""
+    """The sending domain of each event's message, hexadecimal, where it is still there.
+
+    Not asked where nobody chose domains.
+    """
     if all(each.domain_ids is None for each in subscriptions):
         return {}
     known = messages.addresses(
         tx, [(event.organization_id, event.message_id) for event in events if event.message_id is not None]
     )
-    return {id_: address.domain_id.hex() for id_, address in known.items() if address.domain_id is not None}
+    pairs = {
+        event.message_id: (event.organization_id, known[event.message_id].domain_id)
+        for event in events
+        if event.message_id in known
+    }
+    there = store.domains(
+        tx, [(organization, id_) for organization, id_ in pairs.values() if id_ is not None]
+    )
+    return {
+        message_id: domain_id.hex()
+        for message_id, (_, domain_id) in pairs.items()
+        if domain_id is not None and domain_id in there
+    }

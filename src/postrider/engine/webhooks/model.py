@@ -6,9 +6,12 @@ from enum import IntEnum
 from typing import Any
 
 from postrider.engine.accounts import Organization
+from postrider.engine.audience.persons import Person
 from postrider.engine.journal import Event, EventKind
 from postrider.kit.ids import RowId
 from postrider.kit.record import record
+
+CONTENT_TYPE = {"Content-Type": "application/json"}
 
 
 class EndpointState(IntEnum):
@@ -16,6 +19,14 @@ class EndpointState(IntEnum):
     OFF = 2  # by the customer
     DISABLED = 3  # by us: it failed for too long
     DELETED = 4  # until its queue and log are gone
+
+
+class Outcome(IntEnum):
+    """What came of an attempt. Stored numbers: never renumber."""
+
+    TAKEN = 1
+    TRIED_AGAIN = 2  # it failed, and another follows
+    GIVEN_UP = 3  # it failed, and was the schedule's last
 
 
 @record
@@ -52,10 +63,21 @@ class CampaignName:
 
 
 @record
+class DomainName:
+    """What a message's sending domain is called."""
+
+    id: RowId
+    number: int
+    name: str
+
+
+@record
 class Occasion:
     """An event with all that a format may tell of it.
 
-    `message` is a row of `messages.search`, None where the event is about none or the message is gone.
+    `message` is a row of `messages.one`, None where the event is about none or the message is gone; `domain`
+    its sending domain, None where that is gone; `person` the contact it is about, or its recipient where that
+    is one.
     """
 
     event: Event
@@ -63,6 +85,8 @@ class Occasion:
     organization: Organization
     message: Any
     campaign: CampaignName | None
+    domain: DomainName | None
+    person: Person | None = None
 
 
 @record
@@ -104,6 +128,10 @@ class Format:
     failing_ms: int = 0
     is_unique: bool = False  # one endpoint for a URL with the same events
 
+    def headers(self, secret: bytes, rendered: Rendered, attempt_id: RowId) -> dict[str, str]:
+        """All that one attempt sends beside its body."""
+        return {**CONTENT_TYPE, **rendered.headers, **self.sign(secret, rendered.body, attempt_id)}
+
     def next_at(self, attempts: int, now: int) -> int | None:
         """When the attempt after `attempts` failed ones is due; None: never."""
         return now + self.retries_ms[attempts - 1] if attempts <= len(self.retries_ms) else None
@@ -139,7 +167,15 @@ class Attempt:
     fault: str | None
     answer: str | None
     next_at: int | None
+    id: RowId
+    answer_headers: str | None = None  # JSON, as it is stored
 
     @property
     def is_success(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.is_success:
+            return Outcome.TAKEN
+        return Outcome.GIVEN_UP if self.next_at is None else Outcome.TRIED_AGAIN

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, text, update
 
 from postrider.db.database import Tx
 from postrider.db.portable import Batch, PerRow, Statement, insert_batch
@@ -11,12 +11,18 @@ from postrider.engine.journal import Event, EventKind
 from postrider.engine.webhooks.model import (
     Attempt,
     CampaignName,
+    DomainName,
     Endpoint,
     EndpointState,
     Rendered,
     Waiting,
 )
-from postrider.engine.webhooks.tables import webhook_attempts, webhook_endpoints, webhook_queue
+from postrider.engine.webhooks.tables import (
+    webhook_attempts,
+    webhook_bodies,
+    webhook_endpoints,
+    webhook_queue,
+)
 from postrider.kit import json
 from postrider.kit.ids import RowId
 from postrider.kit.record import record
@@ -44,10 +50,11 @@ _ENDPOINT = (
     "organization_id", "id", "number", "format", "url", "name", "description", "events", "domain_ids",
     "state", "failures", "failing_since", "created_at", "updated_at",
 )  # fmt: skip
-_ATTEMPT = (
+ATTEMPT = (
     "organization_id", "endpoint_id", "event_id", "word", "number", "started_at", "duration_ms", "status",
-    "fault", "answer", "next_at",
+    "fault", "answer", "next_at", "id", "answer_headers",
 )  # fmt: skip
+_BODY = ("organization_id", "endpoint_id", "event_id", "word", "headers", "body", "frozen_at")
 _columns = tuple(webhook_endpoints.c[name] for name in _ENDPOINT)
 
 _subscriptions = Batch(
@@ -77,6 +84,33 @@ _wake = Batch(
     id=bytes,
     due_at=int,
 )
+_hold = Batch(
+    f"""SELECT {", ".join(f"e.{name}" for name in _ENDPOINT)} FROM v
+        JOIN webhook_endpoints e ON e.organization_id = v.organization_id AND e.id = v.id
+        ORDER BY e.organization_id, e.id {{for_update}}""",  # noqa: S608
+    organization_id=int,
+    id=bytes,
+)
+_count_failures = Batch(
+    """UPDATE webhook_endpoints SET failures = v.failures, failing_since = v.failing_since FROM v
+       WHERE webhook_endpoints.organization_id = v.organization_id AND webhook_endpoints.id = v.id""",
+    organization_id=int,
+    id=bytes,
+    failures=int,
+    failing_since=int,
+)
+# Of a long queue only its first row is looked at.
+_release = Batch(
+    """UPDATE webhook_endpoints SET owner = NULL, next_due_at = (
+         SELECT CASE WHEN q.due_at < v.not_before THEN v.not_before ELSE q.due_at END FROM webhook_queue q
+         WHERE q.organization_id = v.organization_id AND q.endpoint_id = v.id ORDER BY q.due_at LIMIT 1)
+       FROM v WHERE webhook_endpoints.organization_id = v.organization_id AND webhook_endpoints.id = v.id
+         AND webhook_endpoints.owner = v.owner""",
+    organization_id=int,
+    id=bytes,
+    owner=str,
+    not_before=int,
+)
 _lease = Statement(
     f"""UPDATE webhook_endpoints SET owner = :owner WHERE (organization_id, id) IN (
           SELECT organization_id, id FROM webhook_endpoints WHERE next_due_at <= :now AND owner IS NULL
@@ -84,8 +118,10 @@ _lease = Statement(
         RETURNING {", ".join(_ENDPOINT)}, secret"""  # noqa: S608
 )
 _due = PerRow(
-    """SELECT q.organization_id, q.endpoint_id, q.event_id, q.word, q.attempts, q.headers, q.body
+    """SELECT q.organization_id, q.endpoint_id, q.event_id, q.word, q.attempts, b.headers, b.body
        FROM webhook_queue q
+       LEFT JOIN webhook_bodies b ON b.organization_id = q.organization_id AND b.endpoint_id = q.endpoint_id
+         AND b.event_id = q.event_id AND b.word = q.word
        WHERE q.organization_id = :organization_id AND q.endpoint_id = :endpoint_id AND q.due_at <= :now
        ORDER BY q.due_at, q.event_id LIMIT :most""",
     organization_id=int,
@@ -105,8 +141,8 @@ _campaigns = Batch(
     organization_id=int,
     id=bytes,
 )
-_domain_names = Batch(
-    """SELECT d.id, d.name FROM v
+_domains = Batch(
+    """SELECT d.id, d.number, d.name FROM v
        JOIN domains d ON d.organization_id = v.organization_id AND d.id = v.id""",
     organization_id=int,
     id=bytes,
@@ -114,16 +150,7 @@ _domain_names = Batch(
 _OF_ROW = """webhook_queue.organization_id = v.organization_id AND webhook_queue.endpoint_id = v.endpoint_id
              AND webhook_queue.event_id = v.event_id AND webhook_queue.word = v.word"""
 # Only where there is none yet: the first rendering stays.
-_freeze = Batch(
-    f"""UPDATE webhook_queue SET headers = v.headers, body = v.body FROM v
-        WHERE {_OF_ROW} AND webhook_queue.body IS NULL""",  # noqa: S608
-    organization_id=int,
-    endpoint_id=bytes,
-    event_id=bytes,
-    word=str,
-    headers=str,
-    body=bytes,
-)
+_freeze = insert_batch(webhook_bodies, *_BODY, tail="ON CONFLICT DO NOTHING")
 _put_off = Batch(
     f"""UPDATE webhook_queue SET due_at = v.due_at, attempts = v.attempts FROM v WHERE {_OF_ROW}""",  # noqa: S608
     organization_id=int,
@@ -141,7 +168,7 @@ _drop = Batch(
     event_id=bytes,
     word=str,
 )
-_log = insert_batch(webhook_attempts, *_ATTEMPT, tail="ON CONFLICT DO NOTHING")
+_log = insert_batch(webhook_attempts, *ATTEMPT, "outcome", tail="ON CONFLICT DO NOTHING")
 
 
 def insert_endpoint(tx: Tx, **values: Any) -> None:
@@ -157,6 +184,11 @@ def endpoint(tx: Tx, organization_id: int, endpoint_id: RowId, *, hold: bool = F
     query = select(*_columns).where(*_of(organization_id, endpoint_id))
     row = tx.execute(query.with_for_update() if hold else query).one_or_none()
     return None if row is None else _endpoint(*row)
+
+
+def hold(tx: Tx, places: Sequence[Place]) -> dict[RowId, Endpoint]:
+    """Endpoints by id, those that are there; nobody else changes them before this transaction ends."""
+    return {row[1]: _from_driver(*row) for row in _hold(tx, sorted(set(places)))}
 
 
 def endpoints(tx: Tx, organization_id: int) -> list[Endpoint]:
@@ -192,12 +224,20 @@ def enqueue(tx: Tx, rows: Sequence[tuple[int, RowId, RowId, str, int]]) -> None:
     The rows come first: who settles an endpoint locks it and then looks at its queue.
     """
     if rows and (queued := {(row[0], row[1]) for row in _enqueue(tx, rows)}):
-        due = {place: min(row[4] for row in rows if (row[0], row[1]) == place) for place in queued}
+        due: dict[Place, int] = {}
+        for organization_id, endpoint_id, _, _, due_at in rows:
+            place = organization_id, endpoint_id
+            due[place] = min(due_at, due.get(place, due_at))
         _wake(tx, [(*place, due[place]) for place in sorted(queued)])
 
 
 def wake(tx: Tx, organization_id: int, endpoint_id: RowId, due_at: int) -> None:
     _wake(tx, [(organization_id, endpoint_id, due_at)])
+
+
+def wake_all(tx: Tx, places: Sequence[tuple[int, RowId, int]]) -> None:
+    """Of (organization, endpoint, due), in order."""
+    _wake(tx, places)
 
 
 def has_due(tx: Tx, now: int) -> bool:
@@ -238,14 +278,15 @@ def campaigns(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, CampaignN
     return {row[0]: CampaignName(*row) for row in _campaigns(tx, sorted(set(ids)))}
 
 
-def domain_names(tx: Tx, organization_id: int, ids: Sequence[RowId]) -> dict[RowId, str]:
-    return dict(_domain_names(tx, [(organization_id, id_) for id_ in ids]))
+def domains(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, DomainName]:
+    """Sending domains by id, of (organization, id) pairs: those that are still there."""
+    return {row[0]: DomainName(*row) for row in _domains(tx, sorted(set(ids)))}
 
 
-def freeze(tx: Tx, rendered: Sequence[tuple[Row, Rendered]]) -> None:
+def freeze(tx: Tx, rendered: Sequence[tuple[Row, Rendered]], now: int) -> None:
     """Keep bodies before they are posted for the first time."""
     if rendered:
-        _freeze(tx, [(*row, json.dumps(each.headers), each.body) for row, each in rendered])
+        _freeze(tx, [(*row, json.dumps(each.headers), each.body, now) for row, each in rendered])
 
 
 def put_off(tx: Tx, rows: Sequence[tuple[Row, int, int]]) -> None:
@@ -271,26 +312,20 @@ def drop_waiting(tx: Tx, organization_id: int, endpoint_id: RowId) -> int:
 
 def log(tx: Tx, attempts: Sequence[Attempt]) -> None:
     if attempts:
-        _log(tx, [tuple(getattr(attempt, name) for name in _ATTEMPT) for attempt in attempts])
+        rows = [[getattr(attempt, name) for name in ATTEMPT] for attempt in attempts]
+        _log(tx, [(*row, int(attempt.outcome)) for row, attempt in zip(rows, attempts, strict=True)])
 
 
-def release(
-    tx: Tx, organization_id: int, endpoint_id: RowId, owner: str, *, not_before: int | None = None
-) -> None:
-    """Give a leased and held endpoint back, due when its queue is."""
-    table = webhook_queue.c
-    first = (
-        select(func.min(table.due_at))
-        .where(table.organization_id == organization_id, table.endpoint_id == endpoint_id)
-    )  # fmt: skip
-    next_due = tx.execute(first).scalar_one_or_none()
-    if next_due is not None and not_before is not None:
-        next_due = max(next_due, not_before)
-    tx.execute(
-        update(webhook_endpoints)
-        .where(*_of(organization_id, endpoint_id), webhook_endpoints.c.owner == owner)
-        .values(owner=None, next_due_at=next_due)
-    )
+def count_failures(tx: Tx, counted: Sequence[tuple[Place, int, int | None]]) -> None:
+    """Of (place, failures in a row, since when)."""
+    if counted:
+        _count_failures(tx, [(*place, failures, since) for place, failures, since in counted])
+
+
+def release(tx: Tx, owner: str, places: Sequence[Place], *, not_before: int = 0) -> None:
+    """Give leased and held endpoints back, each due when its queue is."""
+    if places:
+        _release(tx, [(*place, owner, not_before) for place in places])
 
 
 def release_owners(tx: Tx, owners: Sequence[str]) -> None:
@@ -300,14 +335,16 @@ def release_owners(tx: Tx, owners: Sequence[str]) -> None:
 
 
 def drop_endpoint(tx: Tx, organization_id: int, endpoint_id: RowId) -> bool:
-    """A part of a deleted endpoint's log; with the last of it the endpoint. True: it is gone."""
-    table = webhook_attempts.c
-    here = (table.organization_id == organization_id, table.endpoint_id == endpoint_id)
-    keys = select(table.event_id, table.word, table.number).where(*here).limit(DROPPED_AT_ONCE)
-    rows = tx.execute(keys).fetchall()
-    if rows:
-        _drop_attempts(tx, [(organization_id, endpoint_id, *row) for row in rows])
-        return False
+    """A part of a deleted endpoint's log and bodies; with the last the endpoint. True: it is gone."""
+    for table, names, drop_rows in (
+        (webhook_attempts.c, ("event_id", "word", "number"), _drop_attempts),
+        (webhook_bodies.c, ("event_id", "word"), _drop_bodies),
+    ):
+        here = (table.organization_id == organization_id, table.endpoint_id == endpoint_id)
+        keys = select(*(table[name] for name in names)).where(*here).limit(DROPPED_AT_ONCE)
+        if rows := tx.execute(keys).fetchall():
+            drop_rows(tx, [(organization_id, endpoint_id, *row) for row in rows])
+            return False
     tx.execute(delete(webhook_endpoints).where(*_of(organization_id, endpoint_id)))
     return True
 
@@ -321,6 +358,32 @@ _drop_attempts = Batch(
     word=str,
     number=int,
 )
+_drop_bodies = Batch(
+    """DELETE FROM webhook_bodies WHERE (organization_id, endpoint_id, event_id, word) IN
+         (SELECT organization_id, endpoint_id, event_id, word FROM v)""",
+    organization_id=int,
+    endpoint_id=bytes,
+    event_id=bytes,
+    word=str,
+)
+
+
+def drop_old_bodies(tx: Tx, before: int) -> int:
+    """As drop_old_attempts, of bodies that nothing waits to post."""
+    body, queued = webhook_bodies.c, webhook_queue.c
+    waits = exists().where(
+        *(queued[name] == body[name] for name in ("organization_id", "endpoint_id", "event_id", "word"))
+    )
+    keys = (
+        select(body.organization_id, body.endpoint_id, body.event_id, body.word)
+        .where(body.frozen_at < before, ~waits)
+        .order_by(body.frozen_at)
+        .limit(DROPPED_AT_ONCE)
+    )
+    rows = [tuple(row) for row in tx.execute(keys)]
+    if rows:
+        _drop_bodies(tx, rows)
+    return len(rows)
 
 
 def drop_old_attempts(tx: Tx, before: int) -> int:
@@ -345,7 +408,7 @@ def attempts_page(
     table = webhook_attempts.c
     order = (table.event_id, table.word, table.number)
     rows = tx.execute(
-        select(*(table[name] for name in _ATTEMPT))
+        select(*(table[name] for name in ATTEMPT))
         .where(table.organization_id == organization_id, table.endpoint_id == endpoint_id)
         .order_by(*(column if oldest_first else column.desc() for column in order))
         .limit(limit)
@@ -354,16 +417,16 @@ def attempts_page(
     return [Attempt(*row) for row in rows]
 
 
-def count_attempts(tx: Tx, organization_id: int, endpoint_id: RowId) -> int:
-    """How long a log is, counted to COUNT_MAX."""
-    table = webhook_attempts.c
-    found = (
-        select(table.number)
-        .where(table.organization_id == organization_id, table.endpoint_id == endpoint_id)
-        .limit(COUNT_MAX)
-        .subquery()
-    )
-    return tx.execute(select(func.count()).select_from(found)).scalar_one()
+def lag(tx: Tx, now: int) -> tuple[int, int]:
+    """How long the endpoint that waits longest has been due, in ms; and how many are disabled."""
+    table = webhook_endpoints.c
+    due = [
+        select(func.min(table.next_due_at)).where(table.next_due_at <= now, condition).scalar_subquery()
+        for condition in (table.owner.is_(None), table.owner.is_not(None))
+    ]
+    disabled = select(func.count()).where(table.state == text(str(int(EndpointState.DISABLED))))
+    row = tx.execute(select(*due, disabled.select_from(webhook_endpoints).scalar_subquery())).one()
+    return max((now - at for at in row[:2] if at is not None), default=0), row[2]
 
 
 def _of(organization_id: int, endpoint_id: RowId) -> tuple[Any, Any]:

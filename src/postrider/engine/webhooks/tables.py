@@ -40,6 +40,12 @@ webhook_endpoints = Table(
         sqlite_where=sql("owner IS NOT NULL"),
         postgresql_where=sql("owner IS NOT NULL"),
     ),
+    Index(
+        "ix_webhook_endpoints_disabled",
+        "organization_id",
+        sqlite_where=sql("state = 3"),
+        postgresql_where=sql("state = 3"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -52,10 +58,23 @@ webhook_queue = Table(
     text("word"),  # what the format calls the event: some have two words for one
     at("due_at", nullable=False),
     integer("attempts", server_default="0"),
-    json_("headers"),  # with the body as rendered for the first attempt: every further one sends the same
-    blob("body", nullable=True),
     PrimaryKeyConstraint("organization_id", "endpoint_id", "event_id", "word"),
     Index("ix_webhook_queue_due", "organization_id", "endpoint_id", "due_at"),
+)
+
+# What is posted, as rendered for the first attempt: every further one and every replay sends the same bytes.
+webhook_bodies = Table(
+    "webhook_bodies",
+    metadata,
+    organization_id(),
+    id_("endpoint_id"),
+    id_("event_id"),
+    text("word"),
+    json_("headers", nullable=False),
+    blob("body"),
+    at("frozen_at", nullable=False),
+    PrimaryKeyConstraint("organization_id", "endpoint_id", "event_id", "word"),
+    Index("ix_webhook_bodies_frozen_at", "frozen_at"),
 )
 
 webhook_attempts = Table(
@@ -72,7 +91,11 @@ webhook_attempts = Table(
     text("fault", nullable=True),
     text("answer", nullable=True),  # how its body begins
     at("next_at"),  # when it is tried again; null: it is not
+    id_(),  # of the attempt, as its signature may tell it
+    small("outcome"),  # Outcome
+    text("answer_headers", nullable=True),  # JSON, of the answer
     PrimaryKeyConstraint("organization_id", "endpoint_id", "event_id", "word", "number"),
     Index("ix_webhook_attempts_started_at", "started_at"),
+    Index("ix_webhook_attempts_outcome", "organization_id", "endpoint_id", "outcome", "id"),
     sqlite_with_rowid=False,
 )

@@ -1,13 +1,14 @@
 """What every HTTP surface does alike with refusals: tables of answers, a body's faults as one Invalid."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from postrider.engine.errors import EngineError, Invalid, TemplateFault
 from postrider.kit import json
 
+T = TypeVar("T")
 FAULTS_MAX = 100  # of one body that are told
 
 
@@ -49,6 +50,15 @@ def invalid_body(error: ValidationError) -> Invalid:
     return invalid(
         [Fault(".".join(map(str, each["loc"])) or "body", each["msg"]) for each in found[:FAULTS_MAX]]
     )
+
+
+async def renaming(doing: Awaitable[T], name_of: Callable[[str], str]) -> T:
+    """What an engine call answers; the fields that it refuses are told by a surface's own names."""
+    try:
+        return await doing
+    except Invalid as error:
+        told = faults_of(error)
+        raise invalid([each._replace(field=name_of(each.field)) for each in told]) from None
 
 
 def faults_of(error: EngineError) -> list[Fault]:

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,14 +28,16 @@ td{{padding:.3rem 1rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}</style
 
 def docs_routes(manner: Manner, operations: Sequence[Operation]) -> list[Route]:
     """/openapi.json and /docs; the description's server is the prefix under which it was asked for."""
-    described = describe(manner, operations)
-    page = _page(manner, operations)
+
+    @cache  # drawn when first asked for: it takes as long as the rest of a start
+    def described() -> dict[str, Any]:
+        return describe(manner, operations)
 
     async def openapi(request: Request) -> Response:
-        return answer({**described, "servers": [{"url": request.scope.get("root_path") or "/"}]})
+        return answer({**described(), "servers": [{"url": request.scope.get("root_path") or "/"}]})
 
     async def docs(request: Request) -> Response:
-        return HTMLResponse(page, headers=_PAGE_POLICY)
+        return HTMLResponse(_page(manner, operations), headers=_PAGE_POLICY)
 
     return [Route("/openapi.json", openapi), Route("/docs", docs)]
 

@@ -7,7 +7,9 @@ from starlette.types import ASGIApp
 
 from postrider.db.database import Database, Unavailable
 from postrider.engine.accounts import KeyKind, Keyring, Sessions
+from postrider.engine.audience.transfer import Folder
 from postrider.engine.engagement import Intake
+from postrider.engine.notices import Letterhead
 from postrider.engine.sending import Sender
 from postrider.engine.webhooks import Format
 from postrider.kit.dns import Resolver
@@ -26,9 +28,12 @@ class Services:
     keyring: Keyring
     sessions: Sessions
     sender: Sender
+    letterhead: Letterhead  # of mail that the platform itself writes
     intake: Intake
     resolver: Resolver
     outgoing: Outgoing  # HTTP to addresses that customers name
+    folder: Folder  # of files that are imported and exported
+    import_max_bytes: int
     base_url: str  # of the web server, no slash at the end
     hostname: str
     smtp_port: int

@@ -1,4 +1,4 @@
-"""/console/v1: messages searched, followed, called back, sent again; queues paused; domains, suppressions.
+"""/console/v1: messages searched, followed, called back, sent again; queues, domains, suppressions, webhooks.
 
 Every answer is of the key's own organization; its sandbox has keys of its own.
 """
@@ -16,7 +16,18 @@ from postrider.kit.ids import to_uuid
 from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Call, Manner, Operation, answer, make_app
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.console import domains, suppressions, wire
+from postrider.surfaces.console import (
+    alerts,
+    contacts,
+    domains,
+    imports,
+    lists,
+    organization,
+    streams,
+    suppressions,
+    webhooks,
+    wire,
+)
 from postrider.surfaces.console.errors import fail, refuse
 from postrider.surfaces.console.keys import KEYS
 
@@ -73,13 +84,15 @@ async def pause_lane(call: Call) -> Response:
 
 
 async def resume_lane(call: Call) -> Response:
+    """A lane whose stream is paused stays so, and says so."""
     lane_id = _lane_id(call)
     if not await call.services.db.write_first(
         queue.resume_lane, call.caller.principal.organization_id, lane_id
     ):
         raise NotFound(noun="lane")
     call.services.wake()
-    return answer({"lane": {"id": lane_id, "paused": False}})
+    paused = await call.services.db.read(queue.is_paused, call.caller.principal.organization_id, lane_id)
+    return answer({"lane": {"id": lane_id, "paused": paused}})
 
 
 _ALL, _ONE, _LANE = "/v1/messages", "/v1/messages/{id}", "/v1/queues/lanes/{id}"
@@ -94,7 +107,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("pauseLane", "POST", (_LANE + "/pause",), "let its mail wait", WRITE_QUEUES, pause_lane),
     Operation("resumeLane", "POST", (_LANE + "/resume",), "let its mail go on", WRITE_QUEUES, resume_lane),
     *domains.OPERATIONS,
+    *contacts.OPERATIONS,
+    *lists.OPERATIONS,
     *suppressions.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *streams.OPERATIONS,
+    *alerts.OPERATIONS,
+    *organization.OPERATIONS,
+    *imports.OPERATIONS,
 )
 # fmt: on
 

@@ -3,8 +3,7 @@
 The operator is whoever holds a key of the installation's first live organization with the operator's scopes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from enum import IntEnum, StrEnum
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -26,7 +25,6 @@ READ, WRITE = "suppression:read", "suppression:write"
 PARAMETERS = frozenset({"class", "reason", "source", "address", "since", "until", "before", "limit"})
 P = ParamSpec("P")
 T = TypeVar("T")
-Words = TypeVar("Words", bound=IntEnum | StrEnum)
 
 
 def _key(text: str) -> str:
@@ -179,12 +177,12 @@ def _narrowed(query: Mapping[str, str]) -> dict[str, Any]:
     _text(pattern, "address")
     return {
         "before": wire.row_id_of(query, "before"),
-        "classes": _words(query, "class", {each.name.lower(): each for each in Class}),
-        "reasons": _words(query, "reason", {each.value: each for each in Reason}),
-        "sources": _words(query, "source", {each.value: each for each in Source}),
+        "classes": wire.words_of(query, "class", {each.name.lower(): each for each in Class}),
+        "reasons": wire.words_of(query, "reason", {each.value: each for each in Reason}),
+        "sources": wire.words_of(query, "source", {each.value: each for each in Source}),
         "pattern": pattern,
-        "since": _time(query, "since"),
-        "until": _time(query, "until"),
+        "since": wire.time_of(query, "since"),
+        "until": wire.time_of(query, "until"),
     }
 
 
@@ -192,23 +190,6 @@ def _text(text: str, field: str) -> None:
     if "\0" in text or len(text) > PATTERN_MAX_CHARS or text.count("*") > WILDCARDS_MAX:
         told = f"{field} has at most {PATTERN_MAX_CHARS} characters, {WILDCARDS_MAX} of them *"
         raise Invalid(field=field, message=told)
-
-
-def _words(query: Mapping[str, str], field: str, known: Mapping[str, Words]) -> Sequence[Words]:
-    words = [word.strip() for word in query.get(field, "").split(",") if word]
-    if not known.keys() >= set(words):
-        raise Invalid(field=field, message=f"{field} must be of {', '.join(known)}")
-    return [known[word] for word in words]
-
-
-def _time(query: Mapping[str, str], field: str) -> int | None:
-    text = query.get(field)
-    if text is None:
-        return None
-    try:
-        return clock.from_iso(text)
-    except (ValueError, OverflowError):
-        raise Invalid(field=field, message=f"{field} must be an RFC 3339 time") from None
 
 
 def _shown(kept: Kept) -> dict[str, Any]:
@@ -226,6 +207,7 @@ def _shown(kept: Kept) -> dict[str, Any]:
         "message_id": kept.message_id and to_uuid(kept.message_id),
         "is_allowed": kept.is_allowed,
         "created_at": clock.to_iso(kept.created_at),
+        "expires_at": wire.time(kept.expires_at),
     }
 
 

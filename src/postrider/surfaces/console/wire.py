@@ -1,7 +1,8 @@
 """Engine records as this API's JSON, its query parameters as engine values. Ids are UUIDs, times RFC 3339."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from enum import IntEnum, StrEnum
+from typing import Any, TypeVar
 
 from postrider.engine.delivery.control import Journey
 from postrider.engine.errors import Invalid, NotFound
@@ -11,6 +12,8 @@ from postrider.kit import clock
 from postrider.kit.address import InvalidAddress, address_key, parse_address
 from postrider.kit.ids import RowId, from_uuid, to_uuid
 
+Words = TypeVar("Words", bound=IntEnum | StrEnum)
+
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
 PARAMETERS = frozenset({"status", "recipient", "campaign_id", "before", "limit"})
@@ -18,6 +21,9 @@ _FIRSTS = (
     "sent", "delivered", "bounced", "opened", "human_opened", "clicked", "human_clicked", "complained",
     "unsubscribed",
 )  # fmt: skip
+
+
+NUMBER_MAX_DIGITS = 9
 
 
 def path_id(text: str, noun: str = "message") -> RowId:
@@ -77,7 +83,7 @@ def journey(told: Journey) -> dict[str, Any]:
         **message(told.message),
         "metadata": told.message.metadata,
         "attempts": [_attempt(attempt) for attempt in told.attempts],
-        "events": [_event(event) for event in told.events],
+        "events": [event_of(event) for event in told.events],
     }
 
 
@@ -106,6 +112,7 @@ def _lane(lane: Mapping[str, Any], waiting_max: int) -> dict[str, Any]:
         "id": lane["id"],
         "stream": Stream(lane["stream"]).name.lower(),
         "paused": bool(lane["paused"]),
+        "paused_with_stream": bool(lane["paused"] & queue.Pause.WITH_STREAM),
         "waiting": lane["waiting"],
         "waiting_is_exact": lane["waiting"] < waiting_max,
         "next_due": time(lane["next_due"]) if lane["next_due"] < queue.FAR else None,
@@ -130,7 +137,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _event(event: Event) -> dict[str, Any]:
+def event_of(event: Event) -> dict[str, Any]:
     return {
         "id": to_uuid(event.id),
         "kind": event.kind.name.lower(),
@@ -166,6 +173,14 @@ def limit_of(query: Mapping[str, str]) -> int:
     return int(text)
 
 
+def number_of(query: Mapping[str, str], field: str) -> int:
+    """A whole number in a query, 0 where there is none; raises Invalid."""
+    text = query.get(field, "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_MAX_DIGITS):
+        raise Invalid(field=field, message=f"{field} must be a whole number")
+    return int(text)
+
+
 def row_id_of(query: Mapping[str, str], field: str) -> RowId | None:
     """An id in a query; raises Invalid for what is no UUID."""
     text = query.get(field)
@@ -175,6 +190,25 @@ def row_id_of(query: Mapping[str, str], field: str) -> RowId | None:
     if row_id is None:
         raise Invalid(field=field, message=f"{field} must be a UUID")
     return row_id
+
+
+def words_of(query: Mapping[str, str], field: str, known: Mapping[str, Words]) -> Sequence[Words]:
+    """What the comma-separated words of a parameter stand for; raises Invalid for one that is not known."""
+    words = [word.strip() for word in query.get(field, "").split(",") if word]
+    if not known.keys() >= set(words):
+        raise Invalid(field=field, message=f"{field} must be of {', '.join(known)}")
+    return [known[word] for word in words]
+
+
+def time_of(query: Mapping[str, str], field: str) -> int | None:
+    """A time in a query, in ms; raises Invalid."""
+    text = query.get(field)
+    if text is None:
+        return None
+    try:
+        return clock.from_iso(text)
+    except (ValueError, OverflowError):
+        raise Invalid(field=field, message=f"{field} must be an RFC 3339 time") from None
 
 
 def _uuid(row_id: RowId | None) -> str | None:

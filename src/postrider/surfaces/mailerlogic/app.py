@@ -9,14 +9,20 @@ from postrider.surfaces.common.services import Services, Surface
 from postrider.surfaces.mailerlogic import (
     auth,
     bounces,
+    contact_emails,
+    contacts,
     credentials,
     domains,
     errors,
     event_list,
     events,
+    properties,
+    segment_mail,
+    segments,
     sending,
     statistics,
     suppressions,
+    tags,
     trial,
     webhooks,
 )
@@ -31,10 +37,16 @@ OPERATIONS: tuple[Operation, ...] = (
     *credentials.OPERATIONS,
     *domains.OPERATIONS,
     *bounces.OPERATIONS,
+    *segment_mail.OPERATIONS,
+    *segments.OPERATIONS,
+    *properties.OPERATIONS,  # before contacts, whose {id} takes any word
     *event_list.OPERATIONS,
     *statistics.OPERATIONS,
     *suppressions.OPERATIONS,
     *webhooks.OPERATIONS,
+    *tags.OPERATIONS,
+    *contact_emails.OPERATIONS,
+    *contacts.OPERATIONS,  # last: what comes below /contacts stands before an id
 )
 
 

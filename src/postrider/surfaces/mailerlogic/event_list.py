@@ -1,13 +1,13 @@
 """GET /events: what befell all mail, newest first, narrowed by mail, kind, addresses and time."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from postrider.engine import messages
 from postrider.engine.accounts import PLANS
-from postrider.engine.journal import Event, EventKind, search
+from postrider.engine.journal import Event, EventKind, Whose, search
 from postrider.engine.messages import facets
 from postrider.kit import clock
 from postrider.kit.ids import to_uuid
@@ -27,6 +27,9 @@ def _kinds(value: Any) -> frozenset[EventKind]:
     return kinds
 
 
+_WHOSE = {"all": None, "human_only": Whose.HUMAN, "scanner_only": Whose.SCANNER}
+
+
 class EventQuery(Page):
     """`from` is a part of the sender, as `recipient` is of the recipient."""
 
@@ -38,6 +41,7 @@ class EventQuery(Page):
     from_: Search | None = Field(None, alias="from")
     from_timestamp: Since | None = None
     to_timestamp: Until | None = None
+    filter: Literal["all", "human_only", "scanner_only"] = "all"
 
     def narrowed(self, kept_since: int) -> search.Filter:
         """As the journal is asked; nothing from before `kept_since`."""
@@ -51,6 +55,7 @@ class EventQuery(Page):
             "since": max(self.from_timestamp or 0, kept_since),
             "until": self.to_timestamp,
             "mail": mail,
+            "whose": _WHOSE[self.filter],
         }
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from postrider.engine import journal, messages
+from postrider.engine import engagement, journal, messages
 from postrider.engine.accounts import PLANS
 from postrider.engine.accounts.model import Settings
-from postrider.engine.journal import Event, EventKind
+from postrider.engine.journal import Event, EventKind, Whose
 from postrider.kit import clock
 from postrider.kit.ids import RowId, from_uuid, to_uuid
 from postrider.surfaces.common.errors import Refused
@@ -84,7 +84,7 @@ async def _messages(call: Call, email_id: RowId) -> list[Any]:
 
 
 def shown(event: Event, word: str, message: Any) -> dict[str, Any]:
-    """An event as every list tells it; `message` is a row. Nothing is known yet of scanners and devices."""
+    """An event as every list tells it; `message` is a row."""
     data = event.data or {}
     return {
         "id": to_uuid(event.id),
@@ -96,8 +96,32 @@ def shown(event: Event, word: str, message: Any) -> dict[str, Any]:
         "event_data": _EVENT_DATA.get(event.kind, _nothing)(data, message),
         "created_at": clock.to_iso(made_at(event.id)),
         "is_human_engagement": data.get("human"),
-        "scanner_detection": None,
-        "device_info": None,
+        "scanner_detection": scanner_detection(data),
+        "device_info": device_info(data) if event.kind in journal.HITS else None,
+    }
+
+
+def scanner_detection(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """None for what is no opening or click, or was recorded before they were looked at."""
+    scanner = data.get("scanner")
+    if scanner is None:
+        return None
+    who = journal.whose(data)
+    return {
+        "is_scanner": who is Whose.SCANNER,
+        "confidence": scanner["score"],
+        "classification": who.value,
+        "reasons": scanner["reasons"],
+    }
+
+
+def device_info(data: Mapping[str, Any]) -> dict[str, str | None]:
+    """As webhooks word it too: Desktop, Mobile, Tablet; the browser, or the mail program."""
+    device = engagement.device_of(data)
+    return {
+        "browser": device["browser"] or device["client"],
+        "os": device["os"],
+        "device_type": device["type"] and device["type"].title(),
     }
 
 
@@ -133,11 +157,22 @@ def _click(data: Data, message: Any) -> Data:
 
 
 def _bounce(data: Data, message: Any) -> Data:
-    said = [str(data[name]) for name in ("code", "enhanced") if data.get(name)]
     return {
         "bounce_type": data.get("class"),
         "reason": data.get("reply"),
-        "diagnostic_code": " ".join(said) or None,
+        "diagnostic_code": _said(data, "code", "enhanced"),
+    }
+
+
+def _said(data: Data, *names: str) -> str | None:
+    return " ".join(str(data[name]) for name in names if data.get(name)) or None
+
+
+def _delivery(data: Data, message: Any) -> Data:
+    return {
+        "via": data.get("via"),
+        "host": data.get("host"),
+        "response": _said(data, "code", "enhanced", "reply"),
     }
 
 
@@ -146,7 +181,7 @@ def _failure(data: Data, message: Any) -> Data:
 
 
 _EVENT_DATA: dict[EventKind, Callable[[Data, Any], Data]] = {
-    EventKind.DELIVERED: lambda data, message: {"via": data.get("via"), "host": data.get("host")},
+    EventKind.DELIVERED: _delivery,
     EventKind.BOUNCED: _bounce,
     EventKind.FAILED: _failure,
     EventKind.SUPPRESSED: lambda data, message: {"reason": data.get("reason") or "suppressed"},
@@ -154,5 +189,8 @@ _EVENT_DATA: dict[EventKind, Callable[[Data, Any], Data]] = {
     EventKind.OPENED: _hit,
     EventKind.CLICKED: _click,
     EventKind.COMPLAINED: lambda data, message: {"complaint_type": data.get("type", "abuse")},
-    EventKind.UNSUBSCRIBED: lambda data, message: {"method": data.get("source", "link")},
+    EventKind.UNSUBSCRIBED: lambda data, message: {
+        "method": data.get("source", "link"),
+        "ip_address": data.get("ip"),
+    },
 }

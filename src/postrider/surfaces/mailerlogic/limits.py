@@ -8,6 +8,7 @@ from postrider.kit import clock
 from postrider.surfaces.common.windows import Windows, counted_as
 
 BATCH_MAX = 500
+IMPORT_MAX = 10_000  # contacts of one request
 # Endpoints by plan: the documents' tiers are Starter 1, Professional 3, Business 10, Custom up to 50.
 WEBHOOKS = {"free": 1, "starter": 1, "growth": 3, "professional": 3, "enterprise": 50}
 BULK_ERRORS_MAX = 100  # malformed recipients that the answer names

@@ -57,7 +57,7 @@ def _key(value: Any) -> str:
 
 
 def _uuid(value: Any) -> bytes:
-    row_id = from_uuid(value)
+    row_id = from_uuid(value) if isinstance(value, str) else None
     if row_id is None:
         raise fault("Input should be a UUID")
     return row_id

@@ -36,12 +36,14 @@ _OPENS: Figures = {
     "unique_opens": lambda counts: counts.unique_opens,
     "human_opens": lambda counts: counts[Measure.OPENED_HUMAN],
     "scanner_opens": lambda counts: counts[Measure.OPENED_SCANNER],
+    "suspicious_opens": lambda counts: counts[Measure.OPENED_SUSPICIOUS],
 }
 _CLICKS: Figures = {
     "clicks": lambda counts: counts.clicks,
     "unique_clicks": lambda counts: counts.unique_clicks,
     "human_clicks": lambda counts: counts[Measure.CLICKED_HUMAN],
     "scanner_clicks": lambda counts: counts[Measure.CLICKED_SCANNER],
+    "suspicious_clicks": lambda counts: counts[Measure.CLICKED_SUSPICIOUS],
 }
 _OVERVIEW: Figures = {
     **_SENT,

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from postrider.engine.audience.model import ContactSort
+from postrider.engine.audience.model import Status as ContactStatus
 from postrider.engine.domains import DomainStatus
 from postrider.engine.domains.model import Purpose
 from postrider.engine.insight import Measure
@@ -41,6 +43,7 @@ _UNSAID = (
     EventKind.ORGANIZATION_CREATED, EventKind.USER_INVITED, EventKind.USER_JOINED, EventKind.DOMAIN_VERIFIED,
     EventKind.DOMAIN_FAILED, EventKind.AUTOMATION_ENROLLED, EventKind.AUTOMATION_COMPLETED,
     EventKind.GOAL_CONVERTED, EventKind.REVENUE_RECORDED, EventKind.CUSTOM,
+    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),
@@ -129,4 +132,30 @@ REASONS = {
     Reason.MANUAL: "Suppressed by hand",
     Reason.OPERATOR: "Suppressed by the operator",
     Reason.UNSUBSCRIBED: "Unsubscribed",
+}
+
+# Who has not confirmed yet is not mailed: here that is as good as unsubscribed.
+CONTACT_STATUSES = {
+    ContactStatus.PENDING: "unsubscribed",
+    ContactStatus.SUBSCRIBED: "subscribed",
+    ContactStatus.UNSUBSCRIBED: "unsubscribed",
+    ContactStatus.BOUNCED: "bounced",
+    ContactStatus.COMPLAINED: "complained",
+}
+GIVEN_STATUSES = {
+    "subscribed": ContactStatus.SUBSCRIBED,
+    "active": ContactStatus.SUBSCRIBED,  # as lists of contacts say it
+    "unsubscribed": ContactStatus.UNSUBSCRIBED,
+    "bounced": ContactStatus.BOUNCED,
+    "complained": ContactStatus.COMPLAINED,
+}
+FILTER_STATUSES = {
+    word: tuple(each for each, shown in CONTACT_STATUSES.items() if shown == CONTACT_STATUSES[status])
+    for word, status in GIVEN_STATUSES.items()
+}
+CONTACT_SORTS = {
+    "created_at": ContactSort.CREATED,
+    "updated_at": ContactSort.UPDATED,
+    "email": ContactSort.EMAIL,
+    "engagement_score": ContactSort.SCORE,
 }

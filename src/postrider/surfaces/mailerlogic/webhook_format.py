@@ -9,6 +9,7 @@ from postrider.engine.webhooks import Format, Occasion, Rendered, Sample
 from postrider.kit import clock, json
 from postrider.kit.ids import RowId, to_uuid
 from postrider.surfaces.mailerlogic.auth import LABEL
+from postrider.surfaces.mailerlogic.events import device_info
 from postrider.surfaces.mailerlogic.vocabulary import EVENTS
 
 NAMES = (
@@ -79,18 +80,13 @@ def _mail(message: Any) -> Facts:
     }
 
 
-def _device() -> Facts:
-    """Scanners are not told from people yet, nor devices from their names."""
-    return {"browser": None, "os": None, "device_type": None}
-
-
 def _opened(data: Facts, message: Any, at: int) -> Facts:
     return {
         "ip_address": data.get("ip"),
         "user_agent": data.get("user_agent"),
-        "is_scanner": False,
-        "scanner_confidence": 0,
-        **_device(),
+        "is_scanner": data.get("human") is False,
+        "scanner_confidence": (data.get("scanner") or {}).get("score", 0),
+        **device_info(data),
     }
 
 
@@ -100,8 +96,8 @@ def _clicked(data: Facts, message: Any, at: int) -> Facts:
         "url": links[link] if 0 <= link < len(links) else None,
         "ip_address": data.get("ip"),
         "user_agent": data.get("user_agent"),
-        "is_scanner": False,
-        **_device(),
+        "is_scanner": data.get("human") is False,
+        **device_info(data),
     }
 
 

@@ -10,18 +10,24 @@ from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
 from postrider.surfaces.nudgecampaign import (
+    activity,
     api_keys,
     auth,
     campaigns,
+    contacts,
     errors,
+    lists,
     openapi,
     organization,
     sessions,
+    transfers,
+    webhooks,
 )
 from postrider.surfaces.nudgecampaign.frame import reads_json
 from postrider.surfaces.nudgecampaign.keys import KEYS
 from postrider.surfaces.nudgecampaign.limits import Allowance
 from postrider.surfaces.nudgecampaign.resources import Resource
+from postrider.surfaces.nudgecampaign.webhook_format import FORMAT
 
 MANNER = Manner(
     name=auth.LABEL,
@@ -36,6 +42,11 @@ LISTS: dict[str, Resource[Any]] = {
     "listApiKeys": api_keys.API_KEY,
     "listOrganizationUsers": organization.USER,
     "listCampaigns": campaigns.CAMPAIGN,
+    "listContacts": contacts.CONTACT,
+    "listLists": lists.LIST,
+    "listWebhooks": webhooks.WEBHOOK,
+    "listWebhookLogs": webhooks.LOG,
+    "getContactActivity": activity.ACTIVITY,
 }
 OPERATIONS: tuple[Operation, ...] = (
     *map(
@@ -45,6 +56,11 @@ OPERATIONS: tuple[Operation, ...] = (
             *campaigns.OPERATIONS,
             *organization.OPERATIONS,
             *api_keys.OPERATIONS,
+            *webhooks.OPERATIONS,
+            *activity.OPERATIONS,
+            *transfers.OPERATIONS,
+            *contacts.OPERATIONS,
+            *lists.OPERATIONS,
         ),
     ),
     *openapi.operations(lambda: DOCUMENT),
@@ -71,4 +87,11 @@ def curl(base_url: str, key: str, domain: str) -> str:
     )
 
 
-SURFACE = Surface(name="nudgecampaign", make=make, keys=KEYS, hosts=("nudgecampaign.localhost",), curl=curl)
+SURFACE = Surface(
+    name="nudgecampaign",
+    make=make,
+    keys=KEYS,
+    hosts=("nudgecampaign.localhost",),
+    curl=curl,
+    webhooks=FORMAT,
+)

@@ -16,6 +16,13 @@ class Noun(StrEnum):
     USER = "usr"
     API_KEY = "key"
     CAMPAIGN = "cmp"
+    CONTACT = "con"
+    LIST = "lst"
+    IMPORT = "imp"
+    EXPORT = "exp"
+    WEBHOOK = "whk"
+    WEBHOOK_LOG = "log"
+    EVENT = "evt"
 
     @property
     def word(self) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from postrider.engine import accounts, domains
 from postrider.engine.accounts import PLANS, Member, Organization
+from postrider.engine.audience import contacts
 from postrider.engine.principal import Principal
 from postrider.engine.sending import campaigns
 from postrider.kit import clock
@@ -29,6 +30,7 @@ class Portrait:
     organization: Organization
     domain: str | None  # the first verified one: what mail without a From is sent from
     campaigns: int
+    contacts: int  # counted to contacts.COUNT_MAX
 
 
 ORGANIZATION: Resource[Portrait] = Resource(
@@ -95,6 +97,7 @@ def _portrait(tx: Any, organization: Organization) -> Portrait:
         organization,
         domain.name if domain else None,
         campaigns.count_campaigns(tx, Principal(organization.id)),
+        contacts.count(tx, Principal(organization.id)).count,
     )
 
 
@@ -122,7 +125,11 @@ def _subscription(organization: Organization) -> dict[str, Any]:
 
 
 def _stats(portrait: Portrait) -> dict[str, Any]:
-    return {"total_contacts": 0, "total_campaigns": portrait.campaigns, "total_emails_sent": None}
+    return {
+        "total_contacts": portrait.contacts,
+        "total_campaigns": portrait.campaigns,
+        "total_emails_sent": None,
+    }
 
 
 def _slug(name: str) -> str:

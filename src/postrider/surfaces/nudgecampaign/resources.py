@@ -86,6 +86,7 @@ class Resource(Generic[T]):
         }
 
 
+PART_MAX_CHARS = 254
 _META = ("created_at", "updated_at")
 
 
@@ -102,6 +103,15 @@ def read_at(text: str) -> int:
     except (ValueError, OverflowError):
         raise Misread("Input should be an ISO 8601 date and time", "invalid_format") from None
     return at
+
+
+def part_of(text: str) -> str:
+    """Reads what a text is to hold or to be."""
+    if len(text) > PART_MAX_CHARS:
+        raise Misread(f"Input should have at most {PART_MAX_CHARS} characters", "too_long")
+    if "\0" in text:
+        raise Misread("NUL is not allowed")
+    return text
 
 
 def one_of(words: Sequence[str]) -> Callable[[str], str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from postrider.engine.accounts import OrganizationStatus
+from postrider.engine.audience.model import Status as ContactStatus
 from postrider.engine.errors import Forbidden
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Status
@@ -51,6 +52,17 @@ CAMPAIGN_STATUSES = {
     "failed": "cancelled",
 }
 
+# A complaint says as much as an opt-out (contract: rules.suppression).
+CONTACT_STATUSES = {
+    ContactStatus.PENDING: "pending",
+    ContactStatus.SUBSCRIBED: "subscribed",
+    ContactStatus.UNSUBSCRIBED: "unsubscribed",
+    ContactStatus.BOUNCED: "bounced",
+    ContactStatus.COMPLAINED: "unsubscribed",
+}
+SOURCES = {"import": "import", "api": "api", "signup_form": "signup_form", "manual": "manual"}
+OTHER_SOURCE = "api"  # where another API was told a word of its own
+
 # The fields of a body that the engine calls otherwise.
 FIELDS = {"html": "html_content", "text": "text_content", "to": "recipients", "from": "from_email"}
 
@@ -72,6 +84,7 @@ _UNSAID = (
     EventKind.CAMPAIGN_RESUMED, EventKind.CAMPAIGN_CANCELLED, EventKind.ORGANIZATION_CREATED,
     EventKind.USER_INVITED, EventKind.USER_JOINED, EventKind.DOMAIN_VERIFIED, EventKind.DOMAIN_FAILED,
     EventKind.GOAL_CONVERTED, EventKind.REVENUE_RECORDED, EventKind.CUSTOM,
+    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),

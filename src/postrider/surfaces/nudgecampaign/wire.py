@@ -29,6 +29,7 @@ from postrider.surfaces.nudgecampaign.limits import (
 )
 from postrider.surfaces.nudgecampaign.resources import Misread, read_at
 from postrider.surfaces.nudgecampaign.vocabulary import SCOPES
+from postrider.surfaces.nudgecampaign.webhook_format import NAMES
 
 _CODES = {
     "missing": "required",
@@ -78,6 +79,12 @@ def _scope(word: str) -> str:
     return word
 
 
+def _event(word: str) -> str:
+    if word not in NAMES:
+        raise fault(f"Input should be one of {', '.join(NAMES)}")
+    return word
+
+
 def _nothing_yet(text: str) -> str:
     raise PydanticCustomError("not_found", "There is no such resource")
 
@@ -99,8 +106,10 @@ Secret = Annotated[str, StringConstraints(min_length=1, max_length=SECRET_MAX_CH
 KeyName = Annotated[OneLine, StringConstraints(min_length=1, max_length=KEY_NAME_MAX_CHARS)]
 Text = Annotated[OneLine, StringConstraints(min_length=1, max_length=TEXT_MAX_CHARS)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_MAX_CHARS)]
-NoSuchId = Annotated[str, AfterValidator(_nothing_yet)]  # of lists and templates, until there are any
+NoSuchId = Annotated[str, AfterValidator(_nothing_yet)]  # until a campaign may have a list or template
 Personalization = Annotated[dict[str, Any], AfterValidator(_personalization)]
+EventName = Annotated[str, AfterValidator(_event), WithJsonSchema({"type": "string", "enum": list(NAMES)})]
+EventNames = Annotated[list[EventName], Field(min_length=1, max_length=2 * len(NAMES))]
 Scope = Annotated[str, AfterValidator(_scope), WithJsonSchema({"type": "string", "enum": list(SCOPES)})]
 
 
@@ -151,6 +160,26 @@ class NewCampaign(CampaignChanges):
     name: Text
     subject: Text
     html_content: Content
+
+
+class WebhookChanges(Body):
+    """What of a webhook is to change; the events replace those before."""
+
+    url: str = ""
+    events: EventNames = Field(default_factory=list)
+    description: str | None = None
+    active: bool = True
+
+
+class NewWebhook(WebhookChanges):
+    url: str
+    events: EventNames
+
+
+class Rehearsal(Body):
+    """Which event is to be played to a webhook."""
+
+    event: EventName
 
 
 class CopyTo(Body):

@@ -17,11 +17,13 @@ from postrider.surfaces.octeth import (
     statistics,
     suppressions,
     users,
+    webhooks,
 )
 from postrider.surfaces.octeth.command import Command, dispatcher
 from postrider.surfaces.octeth.keys import KEYS, SENDER_LABEL, USER_LABEL
 from postrider.surfaces.octeth.limits import Allowance
 from postrider.surfaces.octeth.openapi import described
+from postrider.surfaces.octeth.webhook_format import FORMAT
 
 COMMANDS: tuple[Command, ...] = (
     *users.COMMANDS,
@@ -31,14 +33,16 @@ COMMANDS: tuple[Command, ...] = (
     *suppressions.COMMANDS,
     *events.COMMANDS,
     *statistics.COMMANDS,
+    *webhooks.COMMANDS,
 )
 OPERATIONS: tuple[Operation, ...] = (
     Operation("command", "POST", (errors.COMMAND_PATH,), "Any command", None, dispatcher(COMMANDS)),
     *users.OPERATIONS,
     *sending.OPERATIONS,
     *events.OPERATIONS,
+    *webhooks.OPERATIONS,
 )
-DESCRIBED = described(COMMANDS, users.REST, OPERATIONS)
+DESCRIBED = described(COMMANDS, users.REST, webhooks.REST, OPERATIONS)
 
 
 def make(services: Services) -> Starlette:
@@ -71,5 +75,11 @@ def curl(base_url: str, key: str, domain: str) -> str:
 
 
 SURFACE = Surface(
-    name="octeth", make=make, keys=KEYS, hosts=("octeth.localhost",), curl=curl, curl_key=SENDER_LABEL
+    name="octeth",
+    make=make,
+    keys=KEYS,
+    hosts=("octeth.localhost",),
+    curl=curl,
+    webhooks=FORMAT,
+    curl_key=SENDER_LABEL,
 )

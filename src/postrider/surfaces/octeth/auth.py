@@ -1,5 +1,6 @@
 """Who asks: a session or a user's key among a request's parameters, or a sender domain's key as bearer."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from starlette.requests import Request
@@ -7,7 +8,7 @@ from starlette.requests import Request
 from postrider.engine.accounts.authenticate import Caller
 from postrider.engine.errors import EngineError, TokenExpired, Unauthenticated
 from postrider.surfaces.common.services import Services
-from postrider.surfaces.octeth.keys import SENDER_LABEL, USER_LABEL
+from postrider.surfaces.octeth.keys import SENDER_LABEL, SENDER_SCOPES, USER_LABEL
 from postrider.surfaces.octeth.parameters import Parameters
 
 SENDER_KEY = "SenderAPIKey"
@@ -22,13 +23,20 @@ async def user_caller(services: Services, request: Request, parameters: Paramete
     refusal: EngineError = Unauthenticated()
     if session := parameters.text("SessionID"):
         try:
-            return await services.sessions.by_session(session, USER_LABEL)
+            caller = await services.sessions.by_session(session, USER_LABEL)
+            if _may_come_from(caller, request):
+                return caller
         except (Unauthenticated, TokenExpired) as error:
             refusal = error
     try:
-        return await _by_key(services, request, parameters.text("APIKey"), USER_LABEL)
+        return await user_by_key(services, request, parameters.text("APIKey"))
     except Unauthenticated:
         raise refusal from None
+
+
+async def user_by_key(services: Services, request: Request, key: str) -> Caller:
+    """The caller behind a user's API key; raises Unauthenticated."""
+    return await _by_key(services, request, key, USER_LABEL)
 
 
 async def authenticate(services: Services, request: Request) -> Caller:
@@ -37,8 +45,12 @@ async def authenticate(services: Services, request: Request) -> Caller:
 
 
 async def sender_caller(services: Services, request: Request, key: str) -> Caller:
-    """The caller behind a sender domain's key; raises Unauthenticated."""
-    return await _by_key(services, request, key, SENDER_LABEL)
+    """The caller behind a sender domain's key; raises Unauthenticated.
+
+    All such keys may do the same, also those that were made when it was less.
+    """
+    caller = await _by_key(services, request, key, SENDER_LABEL)
+    return replace(caller, principal=replace(caller.principal, scopes=frozenset(SENDER_SCOPES)))
 
 
 def key_in_head(request: Request) -> str:

@@ -38,12 +38,16 @@ Handler = Callable[..., Awaitable[Payload]]  # (call or, where nobody is asked f
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`missing` is the number for its absence, None where it may be left out; `invalid` for bad values."""
+    """`missing` is the number for its absence, None where it may be left out; `invalid` for bad values.
+
+    `instead` names another parameter that excuses its absence.
+    """
 
     name: str
     kind: Kind
     missing: int | None = None
     invalid: int = UNREADABLE
+    instead: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Command:
         for parameter in self.parameters:
             value = parameters.get(parameter.name)
             if value is None or (value == "" and not parameter.kind.may_be_empty):
-                if parameter.missing is not None:
+                excused = parameter.instead is not None and bool(parameters.text(parameter.instead))
+                if parameter.missing is not None and not excused:
                     wrong.setdefault(parameter.missing, self._wrong(parameter.missing, parameter))
                 continue
             try:

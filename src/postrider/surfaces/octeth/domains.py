@@ -64,7 +64,8 @@ async def get_domains(call: Call, values: Values) -> Payload:
     def read(tx: Any) -> list[tuple[Domain, list[DkimKey]]]:
         found, page = [], domains.list_domains(tx, principal)
         while page:
-            found += [(domain, domains.keys_of(tx, principal, domain.id)) for domain in page]
+            its_keys = domains.keys_of_all(tx, principal, [domain.id for domain in page])
+            found += [(domain, its_keys.get(domain.id, [])) for domain in page]
             page = domains.list_domains(tx, principal, after=page[-1].number)
         return found
 

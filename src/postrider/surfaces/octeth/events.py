@@ -4,23 +4,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.responses import Response
-
 from postrider.engine import messages
-from postrider.engine.errors import EngineError, NotFound, TokenExpired, Unauthenticated
+from postrider.engine.errors import NotFound
 from postrider.engine.journal import Event, EventKind, search
 from postrider.engine.messages import facets
 from postrider.kit import clock
 from postrider.kit.ids import RowId, from_uuid, to_uuid
-from postrider.surfaces.common.operations import Call, Operation, Visit
-from postrider.surfaces.octeth.auth import SENDER_KEY, key_in_head, sender_caller
+from postrider.surfaces.common.operations import Call, Operation
 from postrider.surfaces.octeth.command import Command, Parameter, Payload, Values
 from postrider.surfaces.octeth.domains import domain_id, found_domain
-from postrider.surfaces.octeth.errors import USER_ERRORS, Code, Faulty, Form, Said, documented, told
-from postrider.surfaces.octeth.limits import EVENTS_RETRIEVED, RETRIEVED_MAX, count_for
-from postrider.surfaces.octeth.parameters import NUMBER, TEXT, Kind, read_parameters
+from postrider.surfaces.octeth.errors import Code, Form
+from postrider.surfaces.octeth.limits import EVENTS_RETRIEVED, RETRIEVED_MAX
+from postrider.surfaces.octeth.parameters import NUMBER, TEXT, Kind
 from postrider.surfaces.octeth.periods import PERIOD
-from postrider.surfaces.octeth.vocabulary import ACCOUNT_ERRORS, EVENT_ALIASES, EVENTS
+from postrider.surfaces.octeth.sender_command import BAD_KEY_CODE, SENDER_ERRORS, served_to_sender
+from postrider.surfaces.octeth.vocabulary import EVENT_ALIASES, EVENTS
 
 READ = "messages:read"
 SAID = frozenset(kind for kind, word in EVENTS.items() if word is not None)
@@ -45,7 +43,7 @@ async def get_events(call: Call, values: Values) -> Payload:
         {
             "event_type": EVENTS[event.kind],
             "event": EVENTS[event.kind],
-            "timestamp": _iso(event.at),
+            "timestamp": shown_at(event.at),
             "message_id": to_uuid(row.group_id),
             "domain_id": domain.number,
             "recipient": row.recipient,
@@ -65,24 +63,6 @@ async def list_events(call: Call, values: Values) -> Payload:
     start, count = values.get("StartFrom", 0), values.get("RetrieveCount", EVENTS_RETRIEVED)
     total, events = await _found(call, narrowed, start, count, mail)
     return {"TotalRecords": total, "Events": [_shown(event, row) for event, row in events]}
-
-
-async def serve_list(visit: Visit) -> Response:
-    """GET /api/v1/events: recognised by the domain's key, told in the form and numbers of LIST."""
-    try:
-        key, parameters = key_in_head(visit.request), await read_parameters(visit.request)
-        key = key or parameters.text(SENDER_KEY)
-        if not key:
-            raise Faulty(Form.ERRORS, [documented(1, LIST.codes)])
-        caller = await sender_caller(visit.services, visit.request, key)
-        count_for(visit.request, caller)
-        caller.principal.require(READ)
-        if ACCOUNT_ERRORS[caller.organization.status] is not None:
-            raise Faulty(Form.ERRORS, [documented(2, LIST.codes)])
-        call = Call(services=visit.services, request=visit.request, operation=visit.operation, caller=caller)
-        return LIST.done(await list_events(call, LIST.read(parameters)))
-    except EngineError as error:
-        raise Faulty(Form.ERRORS, [told(error, _SENDER_ERRORS, LIST.codes)]) from None
 
 
 COMMANDS = (
@@ -121,17 +101,17 @@ LIST = Command(
         2: Code("Invalid user account", 404),
         4: Code("Missing StartFrom", 422),
         5: Code("Missing RetrieveCount", 422),
-        13: Code("Invalid SenderAPIKey", 401),
+        13: BAD_KEY_CODE,
         429: Code("Too many requests. Please wait for {retry_after_s} seconds before trying again.", 429),
     },
+    errors=SENDER_ERRORS,
 )  # fmt: skip
-_SENDER_ERRORS = {
-    **USER_ERRORS,
-    Unauthenticated: Said(401, 13),
-    TokenExpired: Said(401, 13),
-    NotFound: Said(404, 2),
-}
-OPERATIONS = (Operation("listEventsPublic", "GET", ("/api/v1/events",), LIST.summary, None, serve_list),)
+OPERATIONS = (
+    Operation(
+        "listEventsPublic", "GET", ("/api/v1/events",), LIST.summary, None,
+        served_to_sender(LIST, no_key=1, no_account=2),
+    ),
+)  # fmt: skip
 
 
 def _narrowed(domain: RowId, values: Values) -> search.Filter:
@@ -173,18 +153,19 @@ def _shown(event: Event, row: Any) -> dict[str, Any]:
     return {
         "EventId": to_uuid(event.id),
         "EventType": word,
-        "EventTimestamp": _iso(event.at),
+        "EventTimestamp": shown_at(event.at),
         "Recipient": row.recipient,
         "MessageId": to_uuid(row.group_id),
         "CampaignId": row.campaign_id and to_uuid(row.campaign_id),
-        "Details": _details(event, row),
+        "Details": details(event, row),
         "Event": word,
         "LoggedAt": event.at // clock.SECOND,
         "Message": {"Headers": {"From": row.from_header, "To": row.recipient, "Subject": row.subject}},
     }
 
 
-def _details(event: Event, row: Any) -> dict[str, Any]:
+def details(event: Event, row: Any) -> dict[str, Any]:
+    """What is told of an event beside whose and when; `row` is its message's."""
     data = event.data or {}
     hit = {"UserAgent": data.get("user_agent"), "IpAddress": data.get("ip")}
     match event.kind:
@@ -200,9 +181,17 @@ def _details(event: Event, row: Any) -> dict[str, Any]:
                 "SmtpCode": None if code is None else str(code),
                 "Reason": data.get("reply"),
             }
+        case EventKind.DELIVERED:
+            code, said = data.get("code"), (data.get("enhanced"), data.get("reply"))
+            return {
+                "SmtpCode": None if code is None else str(code),
+                "Response": " ".join(each for each in said if each) or None,
+            }
+        case EventKind.UNSUBSCRIBED:
+            return {"Method": data.get("source"), "IpAddress": data.get("ip")}
         case _:
             return {}
 
 
-def _iso(at: int) -> str:
+def shown_at(at: int) -> str:
     return clock.to_datetime(at).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,7 +6,7 @@ from postrider.kit.ids import random_hex
 USER_LABEL = "octeth"  # a user's key: APIKey on /api.php
 SENDER_LABEL = "octeth_sender"  # a sender domain's key: the bearer of /api/v1
 
-SENDER_SCOPES = ("messages:send", "messages:read", "domains:read")
+SENDER_SCOPES = ("messages:send", "messages:read", "domains:read", "webhooks:read", "webhooks:write")
 
 USER_GROUPS, USER_DIGITS = 8, 4
 SENDER_GROUPS, SENDER_DIGITS = 4, 8

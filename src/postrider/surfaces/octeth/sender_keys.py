@@ -105,7 +105,7 @@ def _shown(call: Call, key: Credential, domain_number: int) -> dict[str, Any]:
         "UserID": str(call.caller.principal.organization_id),
         "Key": masked(key.hint),
         "APIKey": masked(key.hint),
-        "Permissions": ",".join(key.scopes),
+        "Permissions": ",".join(SENDER_SCOPES),
         "Description": key.name,
         "CreationDate": made,
         "CreatedAt": made,

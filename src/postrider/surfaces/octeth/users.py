@@ -16,6 +16,7 @@ from postrider.engine.errors import (
     Unauthenticated,
 )
 from postrider.surfaces.common.operations import Call, Operation, Visit
+from postrider.surfaces.octeth.auth import user_by_key
 from postrider.surfaces.octeth.command import Command, Parameter, Payload, Values, served
 from postrider.surfaces.octeth.domains import shown_time
 from postrider.surfaces.octeth.errors import USER_ERRORS, Code, Form
@@ -30,15 +31,20 @@ _UNAUTHENTICATED = {0: Code("Authentication failed", 401)}
 
 
 async def log_in(visit: Visit, values: Values) -> Payload:
-    """A session by user name (its email address) and password."""
-    client = visit.request.client
-    session = await visit.services.sessions.open(
-        values["Username"],
-        values["Password"],
-        label=USER_LABEL,
-        lifetime_ms=SESSION_MS,
-        address=client.host if client else "",
-    )
+    """A session by user name (its email address) and password, or by a user's API key."""
+    sessions = visit.services.sessions
+    if "Username" in values and "Password" in values:
+        client = visit.request.client
+        session = await sessions.open(
+            values["Username"],
+            values["Password"],
+            label=USER_LABEL,
+            lifetime_ms=SESSION_MS,
+            address=client.host if client else "",
+        )
+    else:
+        caller = await user_by_key(visit.services, visit.request, values["APIKey"])
+        session = await sessions.open_by_key(caller, lifetime_ms=SESSION_MS)
     user = {
         "UserID": str(session.organization.id),
         "Username": session.user.email,
@@ -81,7 +87,12 @@ async def list_keys(call: Call, values: Values) -> Payload:
 
 LOGIN = Command(
     "userLogin", "User.Login", "Obtain a SessionID", None, log_in,
-    (Parameter("Username", TEXT, 1, 3), Parameter("Password", PASSWORD, 2, 3)), Form.LISTS,
+    (
+        Parameter("APIKey", TEXT, invalid=3),
+        Parameter("Username", TEXT, 1, 3, instead="APIKey"),
+        Parameter("Password", PASSWORD, 2, 3, instead="APIKey"),
+    ),
+    Form.LISTS,
     {
         1: Code("Missing username"),
         2: Code("Missing password"),

@@ -25,6 +25,7 @@ _UNSAID = (
     EventKind.USER_INVITED, EventKind.USER_JOINED, EventKind.DOMAIN_VERIFIED, EventKind.DOMAIN_FAILED,
     EventKind.AUTOMATION_ENROLLED, EventKind.AUTOMATION_COMPLETED, EventKind.GOAL_CONVERTED,
     EventKind.REVENUE_RECORDED, EventKind.CUSTOM,
+    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),
@@ -49,6 +50,16 @@ EVENT_ALIASES = {
     "clicked": "click",
     "unsubscribed": "unsubscribe",
     "complained": "complaint",
+}
+# How GET /api/v1/webhooks shows them (contract: webhooks.event_aliases.emit).
+PAST_EVENTS = {
+    "send": "sent",
+    "delivery": "delivered",
+    "bounce": "bounced",
+    "open": "opened",
+    "click": "clicked",
+    "unsubscribe": "unsubscribed",
+    "complaint": "complained",
 }
 # What a count is a count of.
 MEASURES: dict[Measure, str | None] = {

@@ -84,14 +84,16 @@ def fail(status: int, request: Request) -> Response:
     return _answer(request, Said(status, code), message)
 
 
+def sentence_of(fault: Fault) -> str:
+    """What is wrong, as this dialect says it."""
+    return _SENTENCES.get(fault.message, fault.message)
+
+
 def _answer(request: Request, said: Said, message: str, faults: list[Fault] | None = None) -> Response:
     error: dict[str, Any] = {
         "code": said.code,
         "message": message,
-        "details": [
-            {"field": fault.field, "message": _SENTENCES.get(fault.message, fault.message)}
-            for fault in faults or ()
-        ],
+        "details": [{"field": fault.field, "message": sentence_of(fault)} for fault in faults or ()],
         "request_id": request_id(request),
         "documentation_url": DOCUMENTATION + said.code.lower().replace("_", "-"),
     }

@@ -7,7 +7,7 @@ from postrider.engine.errors import NotFound
 from postrider.kit.ids import RowId, from_base32, to_base32
 
 MESSAGE, USER, KEY, ORGANIZATION, CAMPAIGN, TRACKING = "msg", "user", "key", "org", "campaign", "track"
-WEBHOOK, EVENT = "webhook", "wh"
+WEBHOOK, EVENT, CONTACT, IMPORT = "webhook", "wh", "contact", "import"
 
 
 def to_id(prefix: str, row_id: RowId) -> str:

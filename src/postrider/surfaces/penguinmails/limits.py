@@ -12,6 +12,7 @@ from postrider.surfaces.common import request_id
 from postrider.surfaces.common.windows import Windows, counted_as
 
 BODY_MAX_BYTES = 10 * 1024 * 1024  # of a mail (plans.limits.max_content)
+IMPORT_MAX = 10_000  # contacts of one request
 PERSONALIZATION_MAX_BYTES = 64 * 1024
 VARIABLES_MAX = 100
 CREDENTIAL_MAX_CHARS = 1_000  # of what is told to log in

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from postrider.engine.audience.model import ContactSort, Stage
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Mark, Status
 from postrider.engine.principal import ALL_SCOPES
@@ -56,6 +57,7 @@ _UNSAID = (
     EventKind.CONTACT_SUBSCRIBED, EventKind.CAMPAIGN_PAUSED, EventKind.CAMPAIGN_RESUMED,
     EventKind.DOMAIN_VERIFIED, EventKind.DOMAIN_FAILED, EventKind.AUTOMATION_ENROLLED,
     EventKind.AUTOMATION_COMPLETED, EventKind.CUSTOM,
+    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),
@@ -77,6 +79,29 @@ EVENTS: dict[EventKind, str | None] = {
     EventKind.GOAL_CONVERTED: "goal.converted",
     EventKind.REVENUE_RECORDED: "revenue.recorded",
 }
+
+# Who was never said to be more is a subscriber (contract: createContact).
+STAGES: Mapping[Stage, str] = MappingProxyType(
+    {
+        Stage.NONE: "subscriber",
+        Stage.SUBSCRIBER: "subscriber",
+        Stage.LEAD: "lead",
+        Stage.MARKETING_QUALIFIED_LEAD: "marketing_qualified_lead",
+        Stage.SALES_QUALIFIED_LEAD: "sales_qualified_lead",
+        Stage.OPPORTUNITY: "opportunity",
+        Stage.CUSTOMER: "customer",
+        Stage.EVANGELIST: "evangelist",
+    }
+)
+GIVEN_STAGES: Mapping[str, Stage] = MappingProxyType({word: stage for stage, word in STAGES.items()})
+CONTACT_SORTS: Mapping[str, ContactSort] = MappingProxyType(
+    {
+        "created_at": ContactSort.CREATED,
+        "updated_at": ContactSort.UPDATED,
+        "email": ContactSort.EMAIL,
+        "engagement_score": ContactSort.SCORE,
+    }
+)
 
 ROLES = {"owner": "owner", "admin": "admin", "editor": "member", "viewer": "user"}
 

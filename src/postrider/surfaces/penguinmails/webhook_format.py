@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
+from postrider.engine import engagement
 from postrider.engine.journal import EventKind
 from postrider.engine.webhooks import Attempt, Format, Occasion, Rendered, Sample
 from postrider.kit import clock, json
@@ -91,6 +92,7 @@ def _email(occasion: Occasion) -> Data | None:
     message, event = occasion.message, occasion.event
     if message is None:
         return None
+    data = event.data or {}
 
     def first(mark: str) -> str | None:
         """What came later than the event is not yet known to it."""
@@ -107,15 +109,25 @@ def _email(occasion: Occasion) -> Data | None:
             "delivered_at": first("delivered"),
             "opened_at": first("opened"),
         },
-        "recipient": {"email": message.recipient, "first_name": None, "tags": []},
+        "recipient": _recipient(occasion),
         "analytics": {
             "open_count": message.opens,
             "click_count": message.clicks,
-            "device_type": None,
-            "location": None,
+            "device_type": engagement.device_of(data)["type"],
+            "location": (data.get("place") or {}).get("country_name"),
         },
         "campaign": _campaign_name(occasion),
-        **_EXTRAS.get(event.kind, _nothing)(event.data or {}, message, time(event.at)),
+        **_EXTRAS.get(event.kind, _nothing)(data, message, time(event.at)),
+    }
+
+
+def _recipient(occasion: Occasion) -> Data:
+    """With what is known of the contact of that address, where there is one."""
+    person = occasion.person
+    return {
+        "email": occasion.message.recipient,
+        "first_name": None if person is None else person.first_name,
+        "tags": [] if person is None else list(person.tags),
     }
 
 

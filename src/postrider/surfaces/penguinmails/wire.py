@@ -49,7 +49,9 @@ def _bare_address(value: Any) -> Mailbox:
     return mailbox
 
 
-def _word_of(table: Any) -> AfterValidator:
+def word_of(table: Any) -> AfterValidator:
+    """One of a closed set of words."""
+
     def check(value: str) -> str:
         if value not in table:
             raise fault(f"Input should be one of {', '.join(table)}")
@@ -76,6 +78,7 @@ def _html_alone(value: Any) -> Any:
 
 
 Address = Annotated[Mailbox, PlainValidator(_bare_address, json_schema_input_type=str)]
+SearchedAddress = Annotated[str, AfterValidator(_searched_address)]  # as address keys are
 Personalization = Annotated[dict[str, Any], AfterValidator(_personalization)]
 Secret = Annotated[str, Field(min_length=1, max_length=CREDENTIAL_MAX_CHARS)]
 
@@ -106,7 +109,7 @@ class Logout(Body):
 
 class NewKey(Body):
     name: str = Field(min_length=1)
-    permissions: list[Annotated[str, _word_of(PERMISSIONS)]] | None = Field(None, min_length=1)
+    permissions: list[Annotated[str, word_of(PERMISSIONS)]] | None = Field(None, min_length=1)
     environment: Literal["live", "test"] = "live"
 
 
@@ -172,7 +175,7 @@ class Mail(Body):
 class EmailQuery(Page):
     """Which emails are listed."""
 
-    status: Annotated[str, _word_of(EMAIL_STATUSES)] | None = None
+    status: Annotated[str, word_of(EMAIL_STATUSES)] | None = None
     campaign_id: str | None = None
-    to: Annotated[str, AfterValidator(_searched_address)] | None = None
+    to: SearchedAddress | None = None
     sort: Literal["created_at"] = "created_at"

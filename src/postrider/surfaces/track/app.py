@@ -6,41 +6,32 @@ its message was clicked a moment ago.
 
 import time
 from collections import OrderedDict
-from pathlib import Path
-from urllib.parse import parse_qs
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from postrider.engine import content, engagement
 from postrider.engine.engagement import Hit, HitKind, Target
-from postrider.surfaces.common.body import read_body
 from postrider.surfaces.common.services import Services, Unavailable
+from postrider.surfaces.track.consent import Confirm, SignUp
+from postrider.surfaces.track.optouts import Unsubscribe
+from postrider.surfaces.track.preferences import Preferences
+from postrider.surfaces.track.render import page
 
 GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 TARGETS_MAX = 10_000
 TARGETS_KEPT_S = 60.0
 AGENT_MAX_CHARS = 400
-FORM_MAX_BYTES = 4_096
 _NO_STORE = [
     (b"cache-control", b"no-store, no-cache, must-revalidate, private"),
     (b"pragma", b"no-cache"),
     (b"x-robots-tag", b"noindex"),
 ]
 _GIF_HEADERS = [(b"content-type", b"image/gif"), (b"content-length", str(len(GIF)).encode()), *_NO_STORE]
-_pages = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=select_autoescape(["html"])
-)
-_PAGE_POLICY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-}
+_NOTHING = Response(status_code=204, headers={"Cache-Control": "no-store", "X-Robots-Tag": "noindex"})
 
 
 class Pixel:
@@ -58,7 +49,10 @@ class Pixel:
 
 
 class Click:
-    """/track/c/{token}.{link}: recorded, then on its way; 404 for anything the message did not carry."""
+    """/track/c/{token}.{link}: recorded, then on its way; 404 for anything the message did not carry.
+
+    The hidden link leads nowhere: 204, on which a browser stays where it is.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -69,6 +63,10 @@ class Click:
         known = self._services.sealer.read_message_token(token)
         if known is None or not (index.isascii() and index.isdigit() and len(index) <= 5):
             await _not_found(scope, receive, send)
+            return
+        if int(index) == content.HIDDEN_LINK:
+            self._services.intake.add(hit_of(scope, known, HitKind.HIDDEN, None))
+            await _NOTHING(scope, receive, send)
             return
         target = await self._target(*known)
         url = target.link(int(index)) if target is not None else None
@@ -89,28 +87,6 @@ class Click:
         if len(self._targets) > TARGETS_MAX:
             self._targets.popitem(last=False)
         return target
-
-
-class Unsubscribe:
-    """/track/u/{token}: GET asks, POST does; a POST of List-Unsubscribe=One-Click is RFC 8058's."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    async def __call__(self, request: Request) -> Response:
-        known = self._services.sealer.read_message_token(request.path_params["token"])
-        target = None if known is None else await self._services.db.read(engagement.target_of, *known)
-        if known is None or target is None:
-            return _page("unknown.html", status=404)
-        if request.method != "POST":
-            return _page("ask.html", recipient=target.recipient, sender=_sender(target))
-        form = parse_qs((await read_body(request, FORM_MAX_BYTES)).decode("utf-8", "replace"))
-        is_one_click = form.get("List-Unsubscribe") == ["One-Click"]
-        source = "one-click" if is_one_click else "link"
-        await self._services.db.write_first(engagement.unsubscribe, *known, source=source)
-        if is_one_click:
-            return PlainTextResponse("Unsubscribed")
-        return _page("done.html", recipient=target.recipient, sender=_sender(target))
 
 
 def hit_of(scope: Scope, known: tuple[int, bytes], kind: HitKind, link: int | None) -> Hit:
@@ -137,23 +113,17 @@ def make(services: Services) -> Starlette:
             Route("/o/{token}", Pixel(services), methods=["GET", "HEAD"]),
             Route("/c/{token}", Click(services), methods=["GET", "HEAD"]),
             Route("/u/{token}", Unsubscribe(services).__call__, methods=["GET", "POST"]),
+            Route("/p/{token}", Preferences(services).__call__, methods=["GET", "POST"]),
+            Route("/f/{token}", SignUp(services).__call__, methods=["GET", "POST"]),
+            Route("/confirm/{token}", Confirm(services).__call__, methods=["GET", "POST"]),
         ],
         exception_handlers={Unavailable: _unavailable},
     )
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    await _page("unknown.html", status=404)(scope, receive, send)
+    await page("unknown.html", status=404)(scope, receive, send)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     return PlainTextResponse("Try again shortly", 503, {"Retry-After": "5"})
-
-
-def _sender(target: Target) -> str:
-    mailbox = content.stored_mailbox(target.from_header)
-    return mailbox.name or mailbox.domain
-
-
-def _page(name: str, *, status: int = 200, **facts: str) -> HTMLResponse:
-    return HTMLResponse(_pages.get_template(name).render(**facts), status, _PAGE_POLICY)

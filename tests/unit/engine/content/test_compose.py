@@ -4,6 +4,7 @@ import email
 import email.policy
 import re
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +171,22 @@ def test_bulk_mail_renders_unsubscribe_too() -> None:
     url = f"{TRACKING_URL}/track/u/{TOKEN}"
     assert part(message, "html").strip() == f"<a href='{url}'>A</a>"
     assert part(message, "plain").strip() == f"A ({url})"
+
+
+@pytest.mark.parametrize("headers", [{}, MERGE])
+def test_a_mail_links_to_the_page_of_its_recipients_preferences(headers: dict[str, Any]) -> None:
+    parts = Parts("<a href='{{ preferences }}'>x</a>", "{{preferences}} {{ preferences_url }}")
+    message = parse(compose_parts(parts, headers=headers, track_clicks=True))
+    url = f"{TRACKING_URL}/track/p/{TOKEN}"
+    assert f"<a href='{url}'>x</a>" in part(message, "html")
+    assert part(message, "plain").strip() == f"{url} {url}"
+
+
+def test_preferences_that_a_sender_brings_stay_its_own() -> None:
+    parts = Parts(None, "{{ preferences.color }} {{ preferences_url }}")
+    personal = make_personal(vars={"preferences": {"color": "red"}, "preferences_url": "no"})
+    message = parse(compose_parts(parts, personal, headers=MERGE))
+    assert part(message, "plain").strip() == f"red {TRACKING_URL}/track/p/{TOKEN}"
 
 
 def test_clicks_and_opens_go_through_the_tracker() -> None:

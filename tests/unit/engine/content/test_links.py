@@ -71,21 +71,25 @@ HTML = st.lists(TAGS | MARKUP | st.text(max_size=6), max_size=10).map("".join)
 
 
 @settings(max_examples=400, deadline=None)
-@given(HTML, st.booleans())
-def test_only_href_values_and_the_pixel_differ_from_the_input(html: str, pixel: bool) -> None:
+@given(HTML, st.booleans(), st.booleans())
+def test_only_href_values_and_what_is_put_in_differ_from_the_input(
+    html: str, pixel: bool, hidden: bool
+) -> None:
     html = html.replace("\0", "")
-    spliced = links.extract(html, pixel=pixel)
+    spliced = links.extract(html, pixel=pixel, hidden=hidden)
     rebuilt, at = "", 0
     for slot, segment in zip((*spliced.slots, None), spliced.segments, strict=True):
         assert html.startswith(segment, at)
         rebuilt, at = rebuilt + segment, at + len(segment)
-        if slot is None or slot == links.AT_PIXEL:
+        if slot is None or slot in (links.AT_PIXEL, links.AT_HIDDEN):
             continue
         raw = _raw_value(html, at)
         assert entities.unescape(raw).strip() == spliced.links[slot]
         rebuilt, at = rebuilt + raw, at + len(raw)
     assert (rebuilt, at) == (html, len(html))
     assert spliced.slots.count(links.AT_PIXEL) == pixel
+    is_tracked = any(slot >= 0 for slot in spliced.slots)
+    assert spliced.slots.count(links.AT_HIDDEN) == (hidden and is_tracked)
 
 
 def _raw_value(html: str, at: int) -> str:
@@ -152,6 +156,7 @@ def test_the_links_are_those_the_standard_library_sees(pieces: list[str]) -> Non
         ("<a href='http://a.test' data-no-track>", []),
         ("<a href='http://a.test' clicktracking=OFF>", []),
         ("<a href='{{ unsubscribe_url }}'>", []),
+        ("<a href='{{preferences}}'>", []),
         ("<a href='https://a.test/?u={{unsubscribe}}'>", []),
         ("<a href='mailto:a@b.test'><a href='#x'><a href='tel:1'><a href='cid:x'><a href=''><a href>", []),
         ("<a href='https://" + "a" * 9_000 + "'>", []),
@@ -169,6 +174,18 @@ def test_a_recipients_html_leads_through_the_tracker() -> None:
     assert "<a href=https://t.test/track/c/TOKEN.1>" in filled
     assert filled.endswith('style="display:none"></body>')
     assert '<img src="https://t.test/track/o/TOKEN" width="1" height="1"' in filled
+
+
+def test_the_hidden_link_stands_beside_links_that_are_tracked_and_is_none_of_them() -> None:
+    html = '<body><a href="https://a.test">x</a></body>'
+    spliced = links.extract(html, hidden=True, pixel=True)
+    filled = links.fill(spliced.marked(), "https://t.test", "TOKEN")
+    hidden = f'<a href="https://t.test/track/c/TOKEN.{links.HIDDEN_LINK}" style="display:none"'
+    assert filled.index(hidden) < filled.index("<img ") < filled.index("</body>")
+    assert spliced.links == ("https://a.test",)
+    assert len(links.extract(html).marked()) < len(spliced.marked())
+    plain = '<body><a href="mailto:a@a.test">x</a></body>'
+    assert links.extract(plain, hidden=True).marked() == plain
 
 
 def test_links_beyond_the_stored_table_stay_as_they_are() -> None:

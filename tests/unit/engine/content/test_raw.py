@@ -22,6 +22,8 @@ from postrider.engine.messages.model import ContentKind
 
 GROUP_ID = bytes(range(16))
 HTML = '<html><body><p>Grüße</p><a href="https://a.test/?x=1&amp;ü=2">A</a></body></html>\r\n'
+HIDDEN_URL = f"{TRACKING_URL}/track/c/{TOKEN}.1000"
+HIDDEN = f'<a href="{HIDDEN_URL}" style="display:none" aria-hidden="true" tabindex="-1"></a>'
 PIXEL = f'<img src="{TRACKING_URL}/track/o/{TOKEN}" width="1" height="1" alt="" style="display:none">'
 
 
@@ -128,7 +130,7 @@ def test_html_is_tracked_in_every_encoding(encoding: str, charset: str) -> None:
     assert raw.links_of(adopted.body) == ["https://a.test/?x=1&ü=2"]
     html = html_of(parse(send(adopted).as_bytes()))
     assert html == HTML.replace("https://a.test/?x=1&amp;ü=2", f"{TRACKING_URL}/track/c/{TOKEN}.0").replace(
-        "</body>", PIXEL + "</body>"
+        "</body>", HIDDEN + PIXEL + "</body>"
     )
 
 

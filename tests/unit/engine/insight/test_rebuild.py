@@ -1,10 +1,11 @@
 """A rebuild counts what the follower counted, to the row; and mends what is wrong while others go on."""
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
-from tests.unit.engine.insight.world import World
+from tests.unit.engine.insight.world import TABLES, World
 
 from postrider.db.database import Tx
 from postrider.engine import insight
@@ -57,8 +58,14 @@ def spoil(tx: Tx) -> None:
     tx.exec_driver_sql("UPDATE tag_rollups SET tag = 'nobody' WHERE tag = 'spring'")
 
 
+def spoil_sums(table: str, tx: Tx) -> None:
+    tx.exec_driver_sql(f"UPDATE {table} SET count = count + 9 WHERE measure = 'opened'")
+    tx.exec_driver_sql(f"DELETE FROM {table} WHERE measure = 'delivered'")
+    tx.exec_driver_sql(f"UPDATE {table} SET bucket = bucket + 604800000 WHERE measure = 'clicked'")
+
+
 def empty(tx: Tx) -> None:
-    for table in ("rollups", "tag_rollups"):
+    for table in TABLES:
         tx.exec_driver_sql(f"DELETE FROM {table}")
 
 
@@ -113,6 +120,18 @@ async def test_what_a_follower_counts_between_comparing_and_writing_stays(world:
     world.happen(EventKind.OPENED, START, message_id)
     await world.follow()
     apply(world.database, correction)
+    assert world.database.snapshot_now(compare, world.organization_id).size == 0
+    insight.rebuild(world.database)
+    assert insight.rebuild(world.database) == 0
+
+
+async def test_sums_that_were_spoiled_or_lost_are_those_of_the_rollups(world: World) -> None:
+    await live(world, random.Random(5))
+    followed = world.rollups()
+    for table in ("coarse_rollups", "coarse_tag_rollups"):
+        world.database.write_now(partial(spoil_sums, table))
+    assert insight.rebuild(world.database) > 0
+    assert world.rollups() == followed
     assert insight.rebuild(world.database) == 0
 
 

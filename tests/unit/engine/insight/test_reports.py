@@ -1,5 +1,6 @@
 """Reports over rollups: any zone's days, firsts counted once, whose openings; and what they read to do it."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -151,7 +152,7 @@ def test_a_report_asks_for_its_scope_and_has_a_limit(world: World) -> None:
     ],
 )
 def test_mail_programs_are_known_by_what_they_send(user_agent: object, platform: Measure) -> None:
-    assert platform_of(user_agent) is platform
+    assert platform_of({"user_agent": user_agent}) is platform
 
 
 FILL = """INSERT INTO rollups (organization_id, bucket, measure, domain_id, stream, shard, count)
@@ -175,6 +176,15 @@ def fill(tx: Tx) -> None:
         FILL.format(start=WEEK["start"], domain=zeros, organizations=numbers(100), buckets=numbers(500))
     )
     tx.exec_driver_sql(TAG_FILL)
+    for step in (clock.HOUR, clock.DAY, 7 * clock.DAY):
+        for columns in ("", "tag, "):
+            source = "tag_rollups" if columns else "rollups"
+            grouped = f"organization_id, domain_id, bucket / {step} * {step}, {columns}measure"
+            tx.exec_driver_sql(
+                f"INSERT INTO coarse_{source} "
+                f"(organization_id, domain_id, bucket, {columns}measure, step_ms, count) "
+                f"SELECT {grouped}, {step}, SUM(count) FROM {source} GROUP BY {grouped}"
+            )
 
 
 async def test_no_report_scans_the_rollups(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,8 +219,9 @@ async def test_no_report_scans_the_rollups(world: World, monkeypatch: pytest.Mon
         ask(world, bucket=step, tag="news", domain_id=new_id())
     world.database.read_now(lambda tx: insight.report_tags(tx, world.principal, **WEEK))
     sqlalchemy_event.remove(world.database.engine, "before_cursor_execute", listen)
-    assert len(plans) >= 14
+    assert len(plans) >= 13
     for plan in set(plans):
-        assert "SCAN" not in plan.replace("SCAN (subquery", "").replace("Function Scan", ""), plan
+        assert not re.search(r"SCAN (?!parts|found|top|\(subquery)", plan.replace("Function Scan", "")), plan
         assert "Seq Scan on" not in plan, plan
         assert "PRIMARY KEY" in plan or "pk_" in plan, plan
+        assert "AUTOMATIC" not in plan.replace("SEARCH found USING AUTOMATIC", ""), plan

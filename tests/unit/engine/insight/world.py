@@ -43,6 +43,7 @@ class World:
         recipient: str = "ann@example.com",
         domain_id: RowId | None = None,
         tags: tuple[str, ...] = (),
+        links: tuple[str, ...] = (),
         subject: str = "Hello",
         stream: Stream = Stream.TRANSACTIONAL,
     ) -> RowId:
@@ -53,7 +54,7 @@ class World:
                 organization_id=self.organization_id, id=content_id, kind=ContentKind.PARTS,
                 from_header="Shop <shop@mail.example.test>", from_address="shop@mail.example.test",
                 subject=subject, headers={}, track_opens=True, track_clicks=True, unsubscribe_header=True,
-                links=[], attachments=[], size_bytes=1, messages=1, created_at=at, expires_at=at,
+                links=list(links), attachments=[], size_bytes=1, messages=1, created_at=at, expires_at=at,
                 tags=list(tags),
             )  # fmt: skip
             messages.insert_contents(tx, [(content, b"{}")])
@@ -82,12 +83,14 @@ class World:
             pass
 
     def rollups(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of both tables."""
+        """Every row of every table of them."""
         return self.database.read_now(rows_of)
+
+
+TABLES = ("rollups", "tag_rollups", "coarse_rollups", "coarse_tag_rollups")
 
 
 def rows_of(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
     return {
-        table: sorted(tuple(row) for row in tx.exec_driver_sql(f"SELECT * FROM {table}"))
-        for table in ("rollups", "tag_rollups")
+        table: sorted(tuple(row) for row in tx.exec_driver_sql(f"SELECT * FROM {table}")) for table in TABLES
     }

@@ -1,13 +1,14 @@
 """The list as people keep it: entered, found, counted, taken back, each organization its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from postrider.db.database import Database
+from postrider.db.database import Database, Tx
 from postrider.engine import errors, suppression
 from postrider.engine.principal import Principal
-from postrider.engine.suppression import Class, Filter, Kept, New, Reason, Scope, Source
+from postrider.engine.suppression import Class, Entry, Filter, Kept, New, Reason, Scope, Source
 from postrider.engine.suppression.put import IMPORT_MAX, NOTE_MAX_CHARS
 from postrider.kit import clock
 from postrider.kit.ids import new_id
@@ -33,15 +34,17 @@ def found(database: Database, **narrowed: Any) -> list[str]:
 
 
 def test_the_list_is_narrowed_by_each_of_its_columns(database: Database) -> None:
-    times = iter(range(1_000, 9_000, 1_000))
-    clock.set_source(lambda: next(times))
-    put(
-        database,
+    entries = (
         new("ann@example.com", source=Source.API),
         new("ben@example.com", Class.OPTOUT, Reason.UNSUBSCRIBED, scope=Scope.DOMAIN, scope_id=HEX),
         new("c_d@example.org", reason=Reason.COMPLAINT, source=Source.MANUAL, note="They said so"),
         new("cxd@example.org", Class.ALLOW),
     )
+    at = [0]
+    clock.set_source(lambda: at[0])
+    for entry in entries:
+        at[0] += 1_000
+        put(database, entry)
     assert found(database) == ["cxd", "c_d", "ben", "ann"]
     assert found(database, classes=[Class.BLOCK, Class.ALLOW]) == ["cxd", "c_d", "ann"]
     assert found(database, scopes=[Scope.DOMAIN], scope_id=HEX) == ["ben"]
@@ -183,3 +186,39 @@ def test_the_operators_entry_stands_in_every_check(database: Database) -> None:
     with pytest.raises(errors.NotFound):
         database.write_now(suppression.take_back_operator, "ann@example.com")
     assert database.read_now(suppression.check, pairs) == {}
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_neither_looking_an_address_up_nor_ending_a_pause_reads_the_whole_list(database: Database) -> None:
+    """Without statistics, which SQLite has none of before somebody asks for them."""
+    pause = Entry(1, "ann@example.com", Scope.ORGANIZATION, "", Class.OPTOUT, "unsubscribed", "link")
+    database.write_now(suppression.add, [replace(pause, expires_at=1)])
+
+    def plans(tx: Tx) -> list[str]:
+        driver: Any = tx.connection.driver_connection
+        said: list[str] = []
+        driver.set_trace_callback(said.append)
+        suppression.check(tx, [(1, "ann@example.com"), (2, "ben@example.com")])
+        assert suppression.drop_expired(tx) == 1
+        driver.set_trace_callback(None)
+        asked = [statement for statement in said if " suppressions" in statement]
+        return [str(driver.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()) for statement in asked]
+
+    found, expired, dropped = database.write_now(plans)
+    assert "ux_suppressions_address (organization_id=? AND address_key=?" in found
+    assert "ix_suppressions_expiring" in expired
+    assert "PRIMARY KEY (organization_id=? AND id=?)" in dropped
+
+
+def test_what_stands_takes_the_place_of_a_pause_and_a_pause_of_nothing_that_stands(
+    database: Database,
+) -> None:
+    clock.set_source(lambda: 1_000)
+    entry = Entry(1, "ann@example.com", Scope.ORGANIZATION, "", Class.OPTOUT, "unsubscribed", "link")
+    for expires_at in (2_000, 3_000):
+        assert database.write_now(suppression.add, [replace(entry, expires_at=expires_at)] * 2) == 1
+    assert database.write_now(suppression.add, [entry]) == 1
+    assert database.write_now(suppression.add, [replace(entry, expires_at=4_000)]) == 0
+    clock.set_source(lambda: 9_000)
+    assert database.write_now(suppression.drop_expired) == 0
+    assert found(database) == ["ann"]

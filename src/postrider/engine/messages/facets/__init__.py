@@ -1,5 +1,14 @@
 """What reports group messages by, and what lists of events are narrowed by: read only."""
 
-from postrider.engine.messages.facets.store import Facets, Filter, ids_of_mail, match, of
+from postrider.engine.messages.facets.store import (
+    Facets,
+    Filter,
+    Standing,
+    ids_of_mail,
+    link_counts,
+    match,
+    of,
+    standing,
+)
 
-__all__ = ["Facets", "Filter", "ids_of_mail", "match", "of"]
+__all__ = ["Facets", "Filter", "Standing", "ids_of_mail", "link_counts", "match", "of", "standing"]

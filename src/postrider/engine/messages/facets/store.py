@@ -24,9 +24,22 @@ class Facets:
     stream: Stream
     tags: list[str]
     first_opened_at: int | None
-    first_human_opened_at: int | None
     first_clicked_at: int | None
+
+
+@record
+class Standing:
+    """When a message left, and what is known so far of its being opened and clicked."""
+
+    organization_id: int
+    content_id: RowId
+    sent_at: int | None  # or delivered
+    first_human_opened_at: int | None
     first_human_clicked_at: int | None
+    hits: int
+
+    def first_human(self, *, clicked: bool) -> int | None:
+        return self.first_human_clicked_at if clicked else self.first_human_opened_at
 
 
 class Filter(TypedDict, total=False):
@@ -43,10 +56,24 @@ class Filter(TypedDict, total=False):
 
 
 _of = Batch(
-    """SELECT m.id, m.domain_id, m.stream, c.tags, m.first_opened_at, m.first_human_opened_at,
-         m.first_clicked_at, m.first_human_clicked_at
+    """SELECT m.id, m.domain_id, m.stream, c.tags, m.first_opened_at, m.first_clicked_at
        FROM v JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id
        LEFT JOIN contents c ON c.organization_id = m.organization_id AND c.id = m.content_id""",
+    organization_id=int,
+    id=bytes,
+)
+
+_standing = Batch(
+    """SELECT m.id, m.organization_id, m.content_id, COALESCE(m.first_delivered_at, m.first_sent_at),
+         m.first_human_opened_at, m.first_human_clicked_at, m.opens + m.clicks
+       FROM v JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id
+       ORDER BY m.id {for_update}""",
+    organization_id=int,
+    id=bytes,
+)
+_links = Batch(
+    """SELECT c.id, c.links FROM v JOIN contents c ON c.organization_id = v.organization_id AND c.id = v.id
+       WHERE c.links IS NOT NULL""",
     organization_id=int,
     id=bytes,
 )
@@ -58,6 +85,16 @@ def of(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Facets]:
         row[0]: Facets(row[1], Stream(row[2]), json.loads(row[3]) if row[3] else [], *row[4:])
         for row in _of(tx, sorted(set(ids)))
     }
+
+
+def standing(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, Standing]:
+    """Messages by id, of (organization, message) pairs; held until this transaction ends."""
+    return {row[0]: Standing(*row[1:]) for row in _standing(tx, sorted(set(ids)))}
+
+
+def link_counts(tx: Tx, ids: Sequence[tuple[int, RowId]]) -> dict[RowId, int]:
+    """How many tracked links contents have, of (organization, content) pairs; those of none are left out."""
+    return {row[0]: len(json.loads(row[1])) for row in _links(tx, sorted(set(ids)))}
 
 
 def ids_of_mail(

@@ -1,5 +1,6 @@
 """Sites and lanes: where messages wait, who serves them, and in which order."""
 
+from postrider.engine.messages.queue.rules import Pause
 from postrider.engine.messages.queue.sites.store import (
     FAR,
     FORGET_AT_ONCE,
@@ -9,6 +10,7 @@ from postrider.engine.messages.queue.sites.store import (
     add_lanes,
     due_age,
     forget_domains,
+    is_paused,
     overview,
     park,
     pause_lane,
@@ -31,11 +33,20 @@ from postrider.engine.messages.queue.store import (
     settle,
     waiting_of_domain,
 )
+from postrider.engine.messages.queue.streams.store import (
+    PausedStream,
+    pause_stream,
+    paused_of,
+    resume_stream,
+    stuck,
+)
 
 __all__ = [
     "FAR",
     "FORGET_AT_ONCE",
     "Lane",
+    "Pause",
+    "PausedStream",
     "Place",
     "Settled",
     "Site",
@@ -43,20 +54,25 @@ __all__ = [
     "claim",
     "due_age",
     "forget_domains",
+    "is_paused",
     "lease_sites",
     "move",
     "overview",
     "park",
     "pause_lane",
+    "pause_stream",
+    "paused_of",
     "put_back",
     "release_dead",
     "remember_domains",
     "reopen",
     "reschedule",
     "resume_lane",
+    "resume_stream",
     "return_unheld",
     "settle",
     "sites_of_domains",
+    "stuck",
     "throttle",
     "waiting_of_domain",
     "wake",

@@ -1,12 +1,20 @@
-"""How a site's free places are shared between streams: pure."""
+"""How a site's free places are shared between streams, and what stops a lane: pure."""
 
 from collections.abc import Mapping
+from enum import IntFlag
 
 from postrider.engine.messages.model import Stream
 
 # Of ten places, each stream keeps this many while it has mail due: transactional goes first, nobody starves.
 KEPT_OF_TEN = {Stream.TRANSACTIONAL: 7, Stream.SHARED: 2, Stream.BROADCAST: 1}
 LANE_QUANTUM = 50  # messages a lane gives at one visit before the next lane's turn
+
+
+class Pause(IntFlag):
+    """Why a lane gives nothing, as its `paused` has it: each is lifted by itself."""
+
+    BY_HAND = 1
+    WITH_STREAM = 2
 
 
 def share(places: int, lanes_due: Mapping[Stream, int]) -> dict[Stream, int]:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from postrider.db.database import Tx
 from postrider.db.notices import announce
 from postrider.db.portable import Batch, lock_rows
 from postrider.engine.messages.model import Stream
+from postrider.engine.messages.queue.rules import Pause
 from postrider.engine.messages.tables import domain_sites, lanes, messages, sites
 from postrider.kit import clock
 
@@ -58,10 +59,12 @@ _add_sites = Batch(
     next_due=int,
 )
 _add_lanes = Batch(
-    """INSERT INTO lanes (organization_id, stream, site_id, next_due)
-       SELECT v.organization_id, v.stream, s.id, v.next_due FROM v
-       JOIN sites s ON s.name = v.name AND s.slot = v.slot
-       WHERE true ON CONFLICT DO NOTHING""",
+    f"""INSERT INTO lanes (organization_id, stream, site_id, next_due, paused)
+        SELECT v.organization_id, v.stream, s.id, v.next_due,
+          CASE WHEN p.stream IS NULL THEN 0 ELSE {int(Pause.WITH_STREAM)} END FROM v
+        JOIN sites s ON s.name = v.name AND s.slot = v.slot
+        LEFT JOIN paused_streams p ON p.organization_id = v.organization_id AND p.stream = v.stream
+        WHERE true ON CONFLICT DO NOTHING""",  # noqa: S608
     organization_id=int,
     stream=int,
     name=str,
@@ -182,24 +185,29 @@ def throttle(tx: Tx, site_id: int, until: int, failures: int) -> None:
 
 
 def pause_lane(tx: Tx, organization_id: int, lane_id: int) -> bool:
-    done = tx.execute(
-        update(lanes)
-        .where(lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
-        .values(paused=1)
-    )
-    return bool(done.rowcount)
+    return _set_pause(tx, organization_id, lane_id, lanes.c.paused.bitwise_or(int(Pause.BY_HAND)))
 
 
 def resume_lane(tx: Tx, organization_id: int, lane_id: int) -> bool:
+    """What was paused by hand; a lane whose stream is paused gives nothing until that is resumed."""
+    if not _set_pause(tx, organization_id, lane_id, lanes.c.paused.bitwise_and(int(Pause.WITH_STREAM))):
+        return False
+    look_again(tx, organization_id, [lane_id])
+    return True
+
+
+def is_paused(tx: Tx, organization_id: int, lane_id: int) -> bool:
+    ours = (lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
+    return bool(tx.execute(select(lanes.c.paused).where(*ours)).scalar_one_or_none())
+
+
+def look_again(tx: Tx, organization_id: int, lane_ids: Sequence[int]) -> None:
+    """Lanes that were paused are looked at now, if nothing else holds them, as if they had just got mail."""
     now = clock.now_ms()
-    done = tx.execute(
-        update(lanes)
-        .where(lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
-        .values(paused=0, next_due=now)
-    )
-    if done.rowcount:
-        wake(tx, {lane_id: now})
-    return bool(done.rowcount)
+    table = lanes.c
+    ours = (table.organization_id == organization_id, table.id.in_(list(lane_ids)), table.paused == 0)
+    freed = update(lanes).where(*ours).values(next_due=now).returning(table.id)
+    wake(tx, dict.fromkeys(tx.execute(freed).scalars(), now))
 
 
 def overview(tx: Tx, organization_id: int, limit: int) -> list[dict[str, Any]]:
@@ -227,6 +235,11 @@ def due_age(tx: Tx) -> tuple[int, int]:
     )
     due_at = tx.execute(select(func.min(oldest)).select_from(first)).scalar_one()
     return count, 0 if due_at is None else max(0, now - due_at)
+
+
+def _set_pause(tx: Tx, organization_id: int, lane_id: int, paused: ColumnElement[int]) -> bool:
+    ours = (lanes.c.organization_id == organization_id, lanes.c.id == lane_id)
+    return bool(tx.execute(update(lanes).where(*ours).values(paused=paused)).rowcount)
 
 
 def _lanes(tx: Tx, places: set[Place]) -> dict[Place, Lane]:

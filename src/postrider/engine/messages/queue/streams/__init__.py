@@ -1,0 +1,1 @@
+"""An organization's streams, stopped and let go whole."""
