@@ -32,6 +32,12 @@ class Settings:
     event_api_enabled: bool = True
     brand_name: str = ""  # what recipients know it by, on public pages; empty: as the mail's From says
     brand_color: str = ""  # #rrggbb; empty: ours
+    postal_address: str = ""  # what the footer of a mail to many says
+    timezone: str = "UTC"  # IANA: where its days begin
+    frequency_cap_count: int = 0  # mails to many that one address gets within the days below; 0: any number
+    frequency_cap_days: int = 7
+    attribution_click_days: int = 7  # how long after a click a conversion belongs to its campaign
+    attribution_open_days: int = 3  # and after an opening, where nothing was clicked
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> "Settings":
