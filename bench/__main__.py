@@ -18,6 +18,7 @@ FIGURES = (
     "journal",
     "follow",
     "statistics",
+    "reports",
     "webhooks",
     "imports",
     "audience",

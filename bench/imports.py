@@ -4,6 +4,7 @@ On the engine, in one process: the file is taken in, prepared and read to its en
 """
 
 import gc
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ import uvloop
 
 from bench import postgres, report
 from bench.report import Options, Sample, Verdict
-from postrider.app import KEY_KINDS
+from postrider.app import KEY_KINDS, SWITCH_INTERVAL_S
 from postrider.db import migrate
 from postrider.db.database import Database
 from postrider.engine import accounts, jobs
@@ -104,6 +105,7 @@ async def _measure(db: Database, folder: Folder, rows: int, server_cpu: Callable
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)  # as a node does
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     started, cpu, server = time.monotonic(), time.process_time(), server_cpu()
     await imports.run_import(db, job, OWNER, folder, lambda: False)
     seconds = time.monotonic() - started

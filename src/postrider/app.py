@@ -32,11 +32,14 @@ from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, S
 from postrider.engine.delivery.direct import Direct, DirectCourier
 from postrider.engine.delivery.signing import Signers
 from postrider.engine.engagement import Intake, Sources
+from postrider.engine.insight import account
 from postrider.engine.journal import bounces
 from postrider.engine.notices.webhooks import tell_disabled
-from postrider.engine.sending import guards, segments
+from postrider.engine.sending import campaigns, guards
 from postrider.engine.sending.bulk import KIND as EXPAND
 from postrider.engine.sending.bulk import expand_page
+from postrider.engine.sending.expand import KIND as RUN
+from postrider.engine.sending.expand import expand
 from postrider.engine.sending.routes import Delivery
 from postrider.kit import clock
 from postrider.kit.dns import Resolver
@@ -52,11 +55,13 @@ from postrider.surfaces.common.smtp.server import SmtpServer
 from postrider.surfaces.inbound import post
 from postrider.surfaces.smtp.door import Door
 from postrider.workers.alerts import Alerts, Place
-from postrider.workers.audience import Scores, Statuses
+from postrider.workers.audience import Scores, Segments, Statuses
+from postrider.workers.campaigns import Campaigns
+from postrider.workers.census import Censuses
 from postrider.workers.deliver import Deliver
 from postrider.workers.follow import Follow
 from postrider.workers.guards import Guards
-from postrider.workers.jobs import Jobs
+from postrider.workers.jobs import Jobs, sweep
 from postrider.workers.loop import Loop
 from postrider.workers.notify import Notify
 from postrider.workers.recheck import Recheck
@@ -81,6 +86,7 @@ KEY_KINDS: tuple[KeyKind, ...] = tuple(kind for surface in SURFACES for kind in 
 FORMATS: webhooks.Formats = {each.webhooks.name: each.webhooks for each in SURFACES if each.webhooks}
 FOLLOWERS: tuple[journal.Follower, ...] = (
     journal.Follower("insight", insight.count),
+    account.follower,
     journal.Follower("soft-bounces", bounces.suppress_soft),
     guards.follower,
     audience.follower,
@@ -177,26 +183,10 @@ class Node:
         )
         self.transfers = Transfers(self.db, self.worker.id, self.installation.folder)
         self.timers = Timers(self.db, self.worker, self.keyring, self.lost.set)
-        self.retention = Retention(self.db, body_kept_ms=self.settings.body_retention_days * clock.DAY)
-        self.recheck = Recheck(self.db, self.resolver, self.settings.hostname)
-        self.guards = Guards(self.db, self.installation.letterhead)
-        self.alerts = self._make_alerts()
         self._run(self.timers.loop)
         if not self.db.is_sqlite:
             self._listener = Listener(self.db, self._wake)
-        for role, loop in (
-            ("follow", self.follow.loop),
-            ("follow", Statuses(self.db).loop),
-            ("timers", Scores(self.db).loop),
-            ("notify", self.notify.loop),
-            ("jobs", self.jobs.loop),
-            ("jobs", self.transfers.loop),
-            ("deliver", self.deliver.loop),
-            ("timers", self.retention.loop),
-            ("timers", self.recheck.loop),
-            ("timers", self.guards.loop),
-            ("timers", self.alerts.loop),
-        ):
+        for role, loop in self._roles():
             if role in self.roles:
                 self._run(loop)
         if "smtp" in self.roles:
@@ -205,6 +195,27 @@ class Node:
             await self._start_inbound()
         if "web" in self.roles:
             await self._start_web()
+
+    def _roles(self) -> list[tuple[str, Loop]]:
+        """Every worker with the role it belongs to."""
+        settings, installation = self.settings, self.installation
+        letterhead = installation.letterhead
+        return [
+            ("follow", self.follow.loop),
+            ("follow", Statuses(self.db).loop),
+            ("timers", Scores(self.db).loop),
+            ("timers", Censuses(self.db).loop),
+            ("timers", Segments(self.db).loop),
+            ("notify", self.notify.loop),
+            ("jobs", self.jobs.loop),
+            ("jobs", self.transfers.loop),
+            ("deliver", self.deliver.loop),
+            ("timers", Retention(self.db, body_kept_ms=settings.body_retention_days * clock.DAY).loop),
+            ("timers", Recheck(self.db, self.resolver, settings.hostname).loop),
+            ("timers", Guards(self.db, letterhead).loop),
+            ("timers", Campaigns(self.db, installation.routes, letterhead, self._wake).loop),
+            ("timers", self._make_alerts().loop),
+        ]
 
     async def stop(self) -> None:
         """Refuse new work, finish what is in flight, give back the rest."""
@@ -261,7 +272,11 @@ class Node:
             self.worker.id,
             {EXPAND: lambda tx, job: expand_page(tx, job, routes)},
             self._wake,
-            {segments.KIND: partial(segments.expand, routes=routes)},
+            {
+                RUN: partial(expand, routes=routes),
+                campaigns.REQUEUE: partial(sweep, step=campaigns.requeue),
+                campaigns.CALL_OFF: partial(sweep, step=campaigns.call_off),
+            },
         )
 
     def _make_deliver(self) -> Deliver:

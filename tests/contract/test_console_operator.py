@@ -118,16 +118,57 @@ async def test_the_look_of_public_pages_is_set_and_taken_back(desk: Desk) -> Non
     assert (shown["name"], shown["kind"], shown["brand"]) == (
         "Example Ltd",
         "live",
-        {"name": "", "color": ""},
+        {"name": "", "color": "", "postal_address": ""},
     )
     brand = {"name": " Bäckerei ", "color": "#A0B1C2"}
     changed = (await desk.walk("changeOrganization", body={"brand": brand}))["organization"]
-    assert changed["brand"] == {"name": "Bäckerei", "color": "#a0b1c2"}
+    assert changed["brand"] == {"name": "Bäckerei", "color": "#a0b1c2", "postal_address": ""}
     await desk.walk("changeOrganization", body={"brand": {"name": ""}})
     kept = (await desk.walk("getOrganization"))["organization"]
-    assert kept["brand"] == {"name": "", "color": "#a0b1c2"}
+    assert kept["brand"] == {"name": "", "color": "#a0b1c2", "postal_address": ""}
     other = (await desk.walk("getOrganization", key=desk.other()))["organization"]
-    assert other["brand"] == {"name": "", "color": ""}
+    assert other["brand"] == {"name": "", "color": "", "postal_address": ""}
+    assert other["frequency_cap"] == {"count": 0, "days": 7}
+
+
+async def test_the_postal_address_and_the_cap_are_set_and_kept(desk: Desk) -> None:
+    address = {"postal_address": " Bäckerei Süß \r\n\n Marktplatz 1\n12345 Berlin "}
+    changed = (await desk.walk("changeOrganization", body={"brand": address}))["organization"]
+    assert changed["brand"]["postal_address"] == "Bäckerei Süß\nMarktplatz 1\n12345 Berlin"
+    cap = {"count": 3, "days": 14}
+    changed = (await desk.walk("changeOrganization", body={"frequency_cap": cap}))["organization"]
+    assert changed["frequency_cap"] == cap
+    await desk.walk("changeOrganization", body={"frequency_cap": {"count": 0}, "brand": {"name": "B"}})
+    kept = (await desk.walk("getOrganization"))["organization"]
+    assert kept["frequency_cap"] == {"count": 0, "days": 14}
+    assert kept["brand"]["postal_address"] == changed["brand"]["postal_address"]
+    taken_back = await desk.walk("changeOrganization", body={"brand": {"postal_address": ""}})
+    assert taken_back["organization"]["brand"] == {"name": "B", "color": "", "postal_address": ""}
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"brand": None}, {"frequency_cap": {"count": 101}}, {"frequency_cap": {"count": -1}},
+        {"frequency_cap": {"days": 0}}, {"frequency_cap": {"days": 91}}, {"frequency_cap": {"days": "7"}},
+        {"frequency_cap": {"count": True}}, {"frequency_cap": 3}, {"brand": {"postal_address": "x" * 301}},
+        {"brand": {"postal_address": "a\x07b"}}, {"brand": {"postal_address": "\n".join("abcdefghi")}},
+        {"brand": {"postal_address": 7}},
+    ],
+)  # fmt: skip
+async def test_an_address_or_a_cap_beyond_its_limits_is_refused(desk: Desk, body: Any) -> None:
+    await desk.call("changeOrganization", 400, body=body)
+
+
+@SQLITE
+async def test_all_that_is_wrong_with_an_organization_is_told_at_once(desk: Desk) -> None:
+    wrong = {"brand": {"color": "red", "name": "a\nb"}, "frequency_cap": {"count": 999, "days": 0}}
+    told = await desk.call("changeOrganization", 400, body=wrong)
+    fields = [fault["field"] for fault in told["error"]["facts"]["faults"]]
+    assert fields == ["name", "color", "frequency_cap.count", "frequency_cap.days"]
+    kept = (await desk.walk("getOrganization"))["organization"]
+    assert (kept["brand"]["name"], kept["frequency_cap"]) == ("", {"count": 0, "days": 7})
 
 
 @SQLITE
@@ -176,3 +217,23 @@ async def test_a_list_is_shown_and_made_public_and_has_a_form_then(desk: Desk) -
     await desk.call("changeList", refused=400, id=first, body={})
     await desk.call("changeList", refused=404, id=to_uuid(new_id()), body={"is_public": True})
     await desk.call("changeList", refused=401, key="wrong", id=first, body={"is_public": True})
+
+
+async def test_how_reports_are_made_is_set_and_kept(desk: Desk) -> None:
+    shown = (await desk.walk("getOrganization"))["organization"]["reporting"]
+    assert shown == {
+        "timezone": "UTC", "currency": "USD", "attribution_click_days": 7, "attribution_open_days": 3,
+    }  # fmt: skip
+    reporting = {"timezone": "Europe/Berlin", "currency": "eur", "attribution_click_days": 0}
+    changed = (await desk.walk("changeOrganization", body={"reporting": reporting}))["organization"]
+    kept = await desk.walk("changeOrganization", body={"reporting": {"attribution_open_days": 90}})
+    assert changed["reporting"] == {**shown, **reporting, "currency": "EUR"}
+    assert kept["organization"]["reporting"] == {**changed["reporting"], "attribution_open_days": 90}
+    other = (await desk.walk("getOrganization", key=desk.other()))["organization"]
+    assert other["reporting"] == shown
+    bad = {**shown, "timezone": "Mars/Olympus", "currency": "euro"}
+    bad |= {"attribution_click_days": 91, "attribution_open_days": -1}
+    told = await desk.call("changeOrganization", 400, body={"reporting": bad})
+    fields = [fault["field"] for fault in told["error"]["facts"]["faults"]]
+    assert fields == [f"reporting.{name}" for name in shown]
+    assert (await desk.walk("getOrganization"))["organization"] == kept["organization"]

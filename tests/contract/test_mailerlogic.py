@@ -14,6 +14,7 @@ from tests.sink.dns import DnsServer
 
 from postrider.surfaces.mailerlogic import (
     bounces,
+    campaign_reports,
     contact_emails,
     contacts,
     event_list,
@@ -36,7 +37,7 @@ _OWN_WORLDS = (
     *(*bounces.OPERATIONS, *suppressions.OPERATIONS, *webhooks.OPERATIONS),
     *(*event_list.OPERATIONS, *statistics.OPERATIONS),
     *(*properties.OPERATIONS, *contacts.OPERATIONS, *contact_emails.OPERATIONS, *tags.OPERATIONS),
-    *(*segments.OPERATIONS, *segment_mail.OPERATIONS),
+    *(*segments.OPERATIONS, *segment_mail.OPERATIONS, *campaign_reports.OPERATIONS),
 )
 ELSEWHERE = {operation.id for operation in _OWN_WORLDS}
 SERVED = {operation.id: operation for operation in OPERATIONS if operation.id not in ELSEWHERE}

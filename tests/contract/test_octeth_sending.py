@@ -381,7 +381,7 @@ def test_too_many_requests_are_told_with_the_time_to_wait() -> None:
 
 
 def test_every_number_that_the_contract_has_stands_in_a_test_here() -> None:
-    """1, 13 by key; 2, 12, 14, 17, 32, 34, 429 by a state; 39 belongs to lists, which there are none of."""
+    """1, 13 by key; 2, 12, 14, 17, 32, 34, 429 by a state; 39 is for lists in another store."""
     by_state = {1, 2, 12, 13, 14, 17, 32, 34, 39, 429}
     documented = {error["code"] for error in CONTRACT["sendEmail"]["errors"]}
     assert documented == {number for number, _ in WRONG if number != 422} | by_state

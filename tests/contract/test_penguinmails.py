@@ -12,7 +12,7 @@ from tests.contract.walk import load, missing_keys
 from tests.factories import DOMAIN, PASSWORD, Running, make_account, make_domain, running_node
 
 from postrider.kit.ids import new_id
-from postrider.surfaces.penguinmails import webhooks
+from postrider.surfaces.penguinmails import analytics, bulk, campaigns, goals, webhooks
 from postrider.surfaces.penguinmails.app import OPERATIONS
 from postrider.surfaces.penguinmails.ids import to_id
 
@@ -20,8 +20,10 @@ from postrider.surfaces.penguinmails.ids import to_id
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 CONTRACT = load("penguinmails")
-# Webhooks are walked in a world of their own: test_penguinmails_webhooks.
-SERVED = {operation.id: operation for operation in OPERATIONS if operation not in webhooks.OPERATIONS}
+# These are walked in worlds of their own: test_penguinmails_webhooks, _campaigns, _analytics.
+NOUNS = (webhooks, campaigns, bulk, analytics, goals)
+ELSEWHERE_WALKED = [operation for noun in NOUNS for operation in noun.OPERATIONS]
+SERVED = {operation.id: operation for operation in OPERATIONS if operation not in ELSEWHERE_WALKED}
 OWNER, STRANGER = "owner@example.test", "stranger@example.test"
 MAIL: dict[str, Any] = {
     "to": "recipient@example.com",

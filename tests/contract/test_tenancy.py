@@ -16,9 +16,11 @@ from postrider.app import FORMATS
 from postrider.db.database import Tx
 from postrider.engine import accounts, messages, suppression, webhooks
 from postrider.engine.accounts import NewAccount
-from postrider.engine.audience import contacts, lists, segments, transfer
-from postrider.engine.audience.model import ContactInput
+from postrider.engine.audience import contacts, lists, properties, segments, transfer
+from postrider.engine.audience.model import ContactInput, PropertyType
+from postrider.engine.content import templates
 from postrider.engine.domains import Domain
+from postrider.engine.insight import conversions
 from postrider.engine.messages import Stream, queue
 from postrider.engine.principal import Principal
 from postrider.engine.sending import campaigns
@@ -65,7 +67,11 @@ class Owned:
     export_id: RowId
     contact_id: RowId
     list_id: RowId
+    property_id: RowId
+    property_group_id: RowId
     segment_id: RowId
+    template_id: RowId
+    goal_id: RowId
 
 
 def uuid(pick: Callable[[Owned], RowId]) -> Callable[[Owned], str]:
@@ -84,6 +90,7 @@ NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
         ("/api/v1/emails", "email_id"): uuid(lambda owned: owned.message_id),
         ("/api/v1/customer/suppressions", "suppressionId"): uuid(lambda owned: owned.suppression_id),
         ("/api/v1/customer/unsubscribes", "email"): lambda owned: owned.opted_out,
+        ("/api/v1/campaigns", "campaignId"): uuid(lambda owned: owned.campaign_id),
         ("/api/v1/contacts/segments", "id"): uuid(lambda owned: owned.segment_id),
         ("/api/v1/contacts", "id"): uuid(lambda owned: owned.contact_id),
         ("/api/v1/contacts", "tagName"): lambda owned: "theirs",
@@ -92,16 +99,21 @@ NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
     "penguinmails": {
         ("/api/v1/emails", "message_id"): prefixed("msg", lambda owned: owned.message_id),
         ("/api/v1/platform", "key_id"): prefixed("key", lambda owned: owned.key_ids["penguinmails"]),
+        ("/api/v1/campaigns", "campaign_id"): prefixed("campaign", lambda owned: owned.campaign_id),
         ("/api/v1/contacts", "contact_id"): prefixed("contact", lambda owned: owned.contact_id),
         ("/api/v1/webhooks", "webhook_id"): prefixed(
             "webhook", lambda owned: owned.webhook_ids["penguinmails"]
         ),
+        ("/api/v1/analytics", "campaign_id"): prefixed("campaign", lambda owned: owned.campaign_id),
+        ("/api/v2/analytics", "campaign_id"): prefixed("campaign", lambda owned: owned.campaign_id),
+        ("/api/v1/analytics", "goal_id"): prefixed("goal", lambda owned: owned.goal_id),
     },
     "nudgecampaign": {
         ("/v2/contacts/import", "import_id"): prefixed("imp", lambda owned: owned.import_id),
         ("/v2/contacts/export", "export_id"): prefixed("exp", lambda owned: owned.export_id),
         ("/v2/contacts", "contact_id"): prefixed("con", lambda owned: owned.contact_id),
         ("/v2/lists", "list_id"): prefixed("lst", lambda owned: owned.list_id),
+        ("/v2/templates", "template_id"): prefixed("tpl", lambda owned: owned.template_id),
         ("/v2/campaigns", "campaign_id"): prefixed("cmp", lambda owned: owned.campaign_id),
         ("/v2/organization/api-keys", "key_id"): prefixed(
             "key", lambda owned: owned.key_ids["nudgecampaign"]
@@ -111,7 +123,10 @@ NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
     "console": {
         ("/v1/messages", "id"): uuid(lambda owned: owned.message_id),
         ("/v1/contacts", "id"): uuid(lambda owned: owned.contact_id),
+        ("/v1/templates", "id"): uuid(lambda owned: owned.template_id),
         ("/v1/lists", "id"): uuid(lambda owned: owned.list_id),
+        ("/v1/properties", "id"): uuid(lambda owned: owned.property_id),
+        ("/v1/property-groups", "id"): uuid(lambda owned: owned.property_group_id),
         ("/v1/domains", "id"): uuid(lambda owned: owned.domain.id),
         ("/v1/queues", "id"): lambda owned: str(owned.lane_id),
         ("/v1/streams", "stream"): lambda owned: "theirs",  # a stream's name is everybody's
@@ -137,6 +152,7 @@ BODIES: dict[str, Any] = {
     "removeSegmentContacts": {"contact_ids": [_NOBODY]},
     "updateDomainTracking": {"tracking_enabled": False},
     "changeList": {"is_public": True},
+    "trackCampaignPerformance": {"metrics": ["open_rate"]},
 }
 QUERIES = {"replayFailed": {"since": "2026-01-01T00:00:00Z"}}  # and queries
 
@@ -179,8 +195,10 @@ async def owned(running: Running) -> Owned:
     list_id = db.write_now(lists.create, principal, "Theirs", is_public=True).id
     return Owned(
         domain, message.id, smtp.id, keys, campaign.id, lane.id, blocked.id, opted_out.address_key, hooks,
-        post_id, *_transfers(running, principal), contact_id, list_id,
+        post_id, *_transfers(running, principal), contact_id, list_id, *_defined(running, principal),
         db.write_now(segments.create, principal, "Theirs", None).id,
+        db.write_now(templates.create, principal, templates.check({"name": "Theirs", "html": "Theirs"})).id,
+        db.write_now(conversions.create_goal, principal, "Theirs").id,
     )  # fmt: skip
 
 
@@ -213,6 +231,14 @@ def _post(tx: Tx, organization_id: int, endpoint_id: RowId) -> RowId:
     )
     store.log(tx, [attempt])
     return post_id
+
+
+def _defined(running: Running, principal: Principal) -> tuple[RowId, RowId]:
+    """A property, and its group."""
+    db = running.database
+    group = db.write_now(properties.create_group, principal, properties.NewGroup(name="theirs"))
+    new = properties.NewDefinition(name="theirs", type=PropertyType.TEXT, group_id=group.id)
+    return db.write_now(properties.create_definition, principal, new).id, group.id
 
 
 def _transfers(running: Running, principal: Principal) -> tuple[RowId, RowId]:

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postrider.kit import json
+from postrider.surfaces.common.frame import TAGS_MAX, Image, frame_of
 from postrider.surfaces.inbox import wire
-from postrider.surfaces.inbox.html import TAGS_MAX, Image, frame_of, has_remote, links_of
+from postrider.surfaces.inbox.html import has_remote, links_of
 from postrider.surfaces.inbox.parse import PARTS_MAX, TEXT_MAX_CHARS, Mail, parse
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)

@@ -9,6 +9,7 @@ but `lock_rows` goes straight to the driver, whose own errors come out of it.
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -60,7 +61,7 @@ class Batch:
         while start < len(rows):
             left = len(rows) - start
             size = next(size for size in CHUNK_SIZES if size <= left)
-            yield self._sqlite[size], tuple([value for row in rows[start : start + size] for value in row])
+            yield self._sqlite[size], tuple(chain.from_iterable(rows[start : start + size]))
             start += size
 
     def _for_sqlite(self, size: int) -> str:

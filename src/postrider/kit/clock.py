@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -37,9 +37,9 @@ def to_iso(at_ms: int) -> str:
     return to_datetime(at_ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
 
 
-def from_iso(text: str) -> int:
-    """Milliseconds of an ISO 8601 time; without an offset it is read as UTC. Raises ValueError."""
+def from_iso(text: str, zone: tzinfo = UTC) -> int:
+    """Milliseconds of an ISO 8601 time; without an offset it is read in `zone`. Raises ValueError."""
     moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=zone)
     return int(moment.timestamp() * 1000)

@@ -1,12 +1,15 @@
-"""Keeps contacts true: their status to the entries on their addresses, their scores to the time that is."""
+"""Keeps contacts true: their status to the entries on their addresses, their scores to the time that is, and
+dynamic segments to whom they mean.
+"""
 
 from postrider.db.database import Database
 from postrider.engine import accounts
-from postrider.engine.audience import follow
+from postrider.engine.audience import follow, segments
 from postrider.engine.audience.follow import Place
 from postrider.workers.loop import Loop
 
 IDLE_S = 0.5
+SEGMENTS_IDLE_S = 5.0
 FADE_EVERY_S = 6 * 3_600.0
 ORGANIZATIONS_AT_ONCE = 200
 
@@ -43,3 +46,15 @@ class Scores:
                         return False
             last = ids[-1]
         return False
+
+
+class Segments:
+    """One for the process; several nodes may do it at once, each segment is refreshed by one."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.loop = Loop("segments", self.once, idle_s=SEGMENTS_IDLE_S)
+
+    async def once(self) -> bool:
+        """One segment; answers whether there may be more."""
+        return await segments.refresh_due(self._db)

@@ -20,6 +20,7 @@ from postrider.engine.delivery.model import Job, Moved, Outcome, Result, Verdict
 from postrider.engine.delivery.reroute import reroute
 from postrider.engine.delivery.settle import settle
 from postrider.engine.messages import Claimed, queue
+from postrider.engine.sending import campaigns
 from postrider.engine.sending.routes import ASKED, Routes
 from postrider.kit import clock
 from postrider.kit.gate import Gate
@@ -351,6 +352,9 @@ def _claim_round(
         budget -= len(taken)
         claimed.append((site, taken))
     everything = [each for _, part in claimed for each in part]
+    if stopped := campaigns.halt(tx, everything, owner):
+        claimed = [(site, [each for each in part if each.id not in stopped]) for site, part in claimed]
+        everything = [each for each in everything if each.id not in stopped]
     return claimed, load(tx, everything, known(everything)) if everything else None
 
 

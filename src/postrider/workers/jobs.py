@@ -15,6 +15,7 @@ TURN_S = 5.0  # of a job without pages, before others come
 Handler = Callable[[Tx, Job], int]
 # (store, job, owner, is_over): asked after each of its writes whether the job's turn has ended
 Runner = Callable[[Database, Job, str, Callable[[], bool]], Awaitable[None]]
+Step = Callable[[Tx, Job, str], Job | None]  # a slice of work; None when it is done
 _log = structlog.get_logger("jobs")
 
 
@@ -76,3 +77,12 @@ class Jobs:
         self._handlers[job.kind](tx, job)
         if not jobs.finish_page(tx, job, self._owner):
             raise JobLost
+
+
+async def sweep(db: Database, job: Job, owner: str, is_over: Callable[[], bool], step: Step) -> None:
+    """A runner of work that is the same step again and again until it says that it is done."""
+    while (moved := await db.write(step, job, owner)) is not None:
+        job = moved
+        if is_over():
+            await db.write(jobs.pass_on, job, owner)
+            return

@@ -1,7 +1,7 @@
 """Organizations, users, memberships, credentials, plans and usage: who may ask, and for how much."""
 
 from postrider.engine.accounts.authenticate import Caller, Keyring, by_key, by_smtp_login, hash_password
-from postrider.engine.accounts.brand import Brand, change_brand
+from postrider.engine.accounts.brand import Brand, FrequencyCap, change_brand
 from postrider.engine.accounts.create import KeyKind, NewAccount, create, create_domain_keys
 from postrider.engine.accounts.credentials import (
     create_smtp,
@@ -25,12 +25,14 @@ from postrider.engine.accounts.model import (
     User,
 )
 from postrider.engine.accounts.plans import PLANS, Plan
+from postrider.engine.accounts.reporting import Reporting, change_reporting
 from postrider.engine.accounts.roles import ROLES
 from postrider.engine.accounts.sessions import Lifetimes, OpenSession, Sessions, Tokens
 from postrider.engine.accounts.store import (
     change_settings,
     delete_of_domain,
     first_live,
+    give_back,
     month_of,
     next_number,
     organization,
@@ -49,6 +51,7 @@ __all__ = [
     "Brand",
     "Caller",
     "Credential",
+    "FrequencyCap",
     "KeyKind",
     "Keyring",
     "Lifetimes",
@@ -59,6 +62,7 @@ __all__ = [
     "OrganizationKind",
     "OrganizationStatus",
     "Plan",
+    "Reporting",
     "Session",
     "Sessions",
     "Settings",
@@ -67,6 +71,7 @@ __all__ = [
     "by_key",
     "by_smtp_login",
     "change_brand",
+    "change_reporting",
     "change_settings",
     "create",
     "create_domain_keys",
@@ -77,6 +82,7 @@ __all__ = [
     "delete_smtp",
     "first_live",
     "get_key",
+    "give_back",
     "hash_password",
     "key_by_number",
     "list_keys",

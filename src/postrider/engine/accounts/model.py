@@ -38,6 +38,7 @@ class Settings:
     frequency_cap_days: int = 7
     attribution_click_days: int = 7  # how long after a click a conversion belongs to its campaign
     attribution_open_days: int = 3  # and after an opening, where nothing was clicked
+    currency: str = "USD"  # ISO 4217: that of revenue where nobody says another, and of reports
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> "Settings":

@@ -7,14 +7,16 @@ ROLES: dict[str, frozenset[str]] = {
     "admin": frozenset({ALL_SCOPES}),
     "editor": frozenset(
         {
-            "messages:*", "campaigns:*", "contacts:*", "lists:*", "suppression:*", "domains:read",
-            "credentials:read", "organization:read", "queues:read", "webhooks:read",
+            "messages:*", "campaigns:*", "contacts:*", "lists:*", "templates:*", "suppression:*",
+            "domains:read", "credentials:read", "organization:read", "queues:read", "webhooks:read",
+            "analytics:read", "conversions:write",
         }
     ),
     "viewer": frozenset(
         {
-            "messages:read", "campaigns:read", "contacts:read", "lists:read", "suppression:read",
-            "domains:read", "credentials:read", "organization:read", "queues:read", "webhooks:read",
+            "messages:read", "campaigns:read", "contacts:read", "lists:read", "templates:read",
+            "suppression:read", "domains:read", "credentials:read", "organization:read", "queues:read",
+            "webhooks:read", "analytics:read",
         }
     ),
 }  # fmt: skip

@@ -54,6 +54,14 @@ _use = Batch(
     amount=int,
     allowed=int,
 )
+_give_back = Batch(
+    """UPDATE usage
+       SET messages = CASE WHEN usage.messages > v.amount THEN usage.messages - v.amount ELSE 0 END FROM v
+       WHERE usage.organization_id = v.organization_id AND usage.month = v.month""",
+    organization_id=int,
+    month=int,
+    amount=int,
+)
 _organizations = Batch(
     """SELECT o.id, o.public_id, o.name, o.kind, o.live_id, o.status, o.plan, o.settings, o.created_at
        FROM v JOIN organizations o ON o.id = v.id""",
@@ -311,6 +319,13 @@ def use(tx: Tx, amounts: dict[int, tuple[int, int]]) -> set[int]:
         _add_month(tx, [row[:2] for row in missing])
         granted |= {row[0] for row in _use(tx, missing)}
     return granted
+
+
+def give_back(tx: Tx, amounts: dict[int, int]) -> None:
+    """Messages counted this month that are not sent after all, {organization: amount}."""
+    month = month_of(clock.now_ms())
+    if amounts:
+        _give_back(tx, [(organization_id, month, amount) for organization_id, amount in amounts.items()])
 
 
 def month_of(at: int) -> int:

@@ -86,12 +86,14 @@ class Kept(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What was agreed to, when (ms), and where from (RFC 5322 has no word on it; GDPR article 7 has)."""
+    """What was agreed to, when (ms), and where from (GDPR article 7). None: nothing was said, so nothing is
+    refused; False is a refusal: no broadcast mail, and no opening or click recorded.
+    """
 
-    email_marketing: bool = False
-    sms_marketing: bool = False
-    tracking: bool = False
-    third_party_sharing: bool = False
+    email_marketing: bool | None = None
+    sms_marketing: bool | None = None
+    tracking: bool | None = None
+    third_party_sharing: bool | None = None
     given_at: int | None = None
     ip_address: str | None = None
     user_agent: str | None = None

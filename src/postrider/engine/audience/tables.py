@@ -176,9 +176,17 @@ segments = Table(
     integer("contacts", server_default="0"),
     integer("round", server_default="0"),  # of its last refresh
     at("refreshed_at"),
+    at("asked_at"),  # when somebody last looked at it, changed or refreshed it, to a day
+    at("refresh_at"),  # when it is refreshed next; null: static, or nobody has asked for it for long
     at("created_at", nullable=False),
     at("updated_at", nullable=False),
     PrimaryKeyConstraint("organization_id", "id"),
+    Index(
+        "ix_segments_refresh_at",
+        "refresh_at",
+        sqlite_where=sql("refresh_at IS NOT NULL"),
+        postgresql_where=sql("refresh_at IS NOT NULL"),
+    ),
 )
 
 segment_contacts = Table(

@@ -3,13 +3,15 @@
 Bcc is never written, and no header value that holds a line break.
 """
 
+import html as entities
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from postrider.engine.content import headers, links, raw, render
+from postrider.engine.content import analytics, headers, links, raw, render
 from postrider.engine.content.css import inline
+from postrider.engine.content.footer import Footer, with_footer
 from postrider.engine.content.headers import HeaderLine
 from postrider.engine.content.model import Attachment, Mail, Parts, Personal, Prepared
 from postrider.engine.content.render import Escape, Template
@@ -21,6 +23,7 @@ from postrider.kit.address import Mailbox, parse_address, parse_mailbox
 
 _UNSUBSCRIBE = re.compile(r"\{\{-?\s*unsubscribe(?:_url)?\s*-?\}\}")
 _PREFERENCES = re.compile(r"\{\{-?\s*preferences(?:_url)?\s*-?\}\}")
+_VIEW = re.compile(r"\{\{-?\s*view_in_browser\s*-?\}\}")
 _METHOD = re.compile(r"^METHOD:([A-Z]+)\s*$", re.MULTILINE)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:;[\x20-\x7e]{0,200})?")
 _UNDISCLOSED: HeaderLine = ("To", b"To: undisclosed-recipients:;")
@@ -30,20 +33,31 @@ _MIME_VERSION: HeaderLine = ("MIME-Version", b"MIME-Version: 1.0")
 
 
 def accept_parts(
-    parts: Parts, *, subject: str = "", merge: bool, inline_css: bool = False, track_clicks: bool = False
+    parts: Parts,
+    *,
+    subject: str = "",
+    merge: bool,
+    inline_css: bool = False,
+    track_clicks: bool = False,
+    footer: Footer | None = None,
 ) -> tuple[Parts, list[str]]:
     """The parts as they are to be stored, and the link table that is stored with them.
 
     With `merge`, html, text and subject are checked as templates: raises TemplateFault, whose fact `faults`
-    holds the facts of all that were found.
+    holds the facts of all that were found. A `footer` goes where no part of the sender's has its own.
     """
     html = _without_nul(parts.html)
     if html is not None and inline_css:
         html = inline(html)
     accepted = Parts(html, _without_nul(parts.text), _without_nul(parts.calendar))
+    if footer is not None:
+        accepted = with_footer(accepted, footer)
     if merge:
-        _check_templates(accepted, subject)
-    return accepted, list(links.extract(html).links) if html and track_clicks else []
+        _, faults = compile_parts(accepted, subject)
+        if faults:
+            raise TemplateFault(**faults[0].facts, faults=[fault.facts for fault in faults])
+    tracked = accepted.html if track_clicks else None
+    return accepted, list(links.extract(tracked).links) if tracked else []
 
 
 def encode_parts(parts: Parts) -> bytes:
@@ -117,10 +131,17 @@ class _Leaf:
 
     content_type: bytes  # the whole header line
     template: Template
+    tags: analytics.Tags  # that links get whose variables are filled in
 
     def encode(self, variables: Mapping[str, Any], personal: Personal) -> mime.Encoded:
-        text = links.fill(self.template.render(variables), personal.tracking_url, personal.token)
+        text = self.fill(variables, personal)
         return mime.encode_text(mime.crlf(text.encode("utf-8", "replace")))
+
+    def fill(self, variables: Mapping[str, Any], personal: Personal) -> str:
+        text = self.template.render(variables)
+        if self.tags:
+            text = analytics.fill(text, self.tags)
+        return links.fill(text, personal.tracking_url, personal.token)
 
 
 _Piece = bytes | _Leaf
@@ -149,7 +170,7 @@ class _Composed:
             raise Invalid(field="header", message=f"The mail cannot be composed: {error}") from None
 
     def _compose(self, personal: Personal) -> Mail:
-        variables = self._variables(personal)
+        variables = variables_of(personal) if self.merge else {}
         lines = self.before.copy()
         needs_smtputf8 = self.needs_smtputf8
         if self.to_each:
@@ -169,13 +190,6 @@ class _Composed:
         body = self._body(lines, variables, personal)
         return Mail(lines, body, needs_smtputf8=needs_smtputf8)
 
-    def _variables(self, personal: Personal) -> Mapping[str, Any]:
-        if not self.merge:
-            return {}
-        out, chosen = headers.unsubscribe_url(personal), headers.preferences_url(personal)
-        ours = {"unsubscribe": out, "unsubscribe_url": out, "preferences_url": chosen}
-        return {"preferences": chosen, **(personal.vars or {}), **ours}  # a sender may have preferences
-
     def _body(self, lines: list[HeaderLine], variables: Mapping[str, Any], personal: Personal) -> bytes:
         """The body; where it is a single part, the encoding it was given joins the header."""
         out = []
@@ -191,6 +205,31 @@ class _Composed:
         return b"".join(out)
 
 
+def variables_of(personal: Personal) -> Mapping[str, Any]:
+    """What templates are filled with: the recipient's own values, and the addresses of his pages."""
+    out, chosen = headers.unsubscribe_url(personal), headers.preferences_url(personal)
+    ours = {
+        "unsubscribe": out,
+        "unsubscribe_url": out,
+        "preferences_url": chosen,
+        "view_in_browser": headers.view_url(personal),
+    }
+    return {"preferences": chosen, **(personal.vars or {}), **ours}  # a sender may have preferences
+
+
+def page_of(content: Content, parts: Parts, personal: Personal) -> str:
+    """One recipient's copy as HTML: links as in his mail, no pixel; a mail that is all text as such.
+
+    Raises TemplateFault where its variables pass a limit.
+    """
+    merge = bool(content.headers.get("merge"))
+    variables = variables_of(personal) if merge else {}
+    if parts.html is not None:
+        return _html_leaf(parts.html, content, merge=merge, pixel=False).fill(variables, personal)
+    text = _leaf(b"", parts.text or "", Escape.NONE, merge=merge).fill(variables, personal)
+    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{entities.escape(text)}</pre>'
+
+
 def _leaves(parts: Parts, content: Content, *, merge: bool) -> list[_Part]:
     """The alternatives, from the plainest to the richest (RFC 2046 5.1.4)."""
     text, leaves = parts.text, []
@@ -201,35 +240,44 @@ def _leaves(parts: Parts, content: Content, *, merge: bool) -> list[_Part]:
     if text is not None or parts.html is None:
         leaves.append(_leaf(b"text/plain; charset=utf-8", text or "", Escape.NONE, merge=merge))
     if parts.html is not None:
-        html = _tracked(parts.html, content)
-        leaves.append(_leaf(b"text/html; charset=utf-8", html, Escape.HTML, merge=merge))
+        leaves.append(_html_leaf(parts.html, content, merge=merge, pixel=content.track_opens))
     if parts.calendar is not None:
         method = _METHOD.search(parts.calendar)
         kind = f"text/calendar; charset=utf-8; method={method[1] if method else 'PUBLISH'}"
         leaves.append(_leaf(kind.encode(), parts.calendar, Escape.NONE, merge=False))
-    return leaves
+    return [_encoded_once(leaf) for leaf in leaves]
 
 
-def _tracked(html: str, content: Content) -> str:
-    if not content.track_clicks and not content.track_opens:
-        return html
-    known = content.links if content.track_clicks else []
-    return links.extract(html, known=known, pixel=content.track_opens, hidden=content.track_clicks).marked()
+def _html_leaf(html: str, content: Content, *, merge: bool, pixel: bool) -> _Leaf:
+    """Links are tracked first: a mark is no link to the web any more, so only the others are tagged here."""
+    if pixel or content.track_clicks:
+        known = content.links if content.track_clicks else []
+        html = links.extract(html, known=known, pixel=pixel, hidden=content.track_clicks).marked()
+    tags = content.headers.get("analytics_tags") or {}
+    if tags:
+        html = analytics.tag_hrefs(html, tags, merge=merge)
+    leaf = _leaf(b"text/html; charset=utf-8", html, Escape.HTML, merge=merge)
+    return replace(leaf, tags=tags) if analytics.has_marks(html) else leaf
 
 
-def _leaf(media_type: bytes, source: str, escape: Escape, *, merge: bool) -> _Part:
-    """A part that is encoded once where nothing in it is a recipient's own."""
+def _leaf(media_type: bytes, source: str, escape: Escape, *, merge: bool) -> _Leaf:
     source = mime.crlf(source.encode("utf-8", "replace")).decode()
     if merge:
         template = render.compile(source, escape, field="html" if escape is Escape.HTML else "text")
     else:
         source = _UNSUBSCRIBE.sub(lambda _: links.UNSUBSCRIBE, source)
         source = _PREFERENCES.sub(lambda _: links.PREFERENCES, source)
+        source = _VIEW.sub(lambda _: links.VIEW, source)
         template = Template(lambda _: source, frozenset(), source)
-    content_type = b"Content-Type: " + media_type
-    if template.constant is not None and "\0" not in template.constant:
-        return content_type, [_shown(mime.encode_text(template.constant.encode()))]
-    return content_type, [_Leaf(content_type, template)]
+    return _Leaf(b"Content-Type: " + media_type, template, {})
+
+
+def _encoded_once(leaf: _Leaf) -> _Part:
+    """A part that is encoded here where nothing in it is a recipient's own."""
+    constant = leaf.template.constant
+    if constant is not None and "\0" not in constant:
+        return leaf.content_type, [_shown(mime.encode_text(constant.encode()))]
+    return leaf.content_type, [leaf]
 
 
 def _tree(leaves: list[_Part], files: Sequence[Attachment]) -> _Part:
@@ -320,7 +368,9 @@ def _subject_line(subject: str) -> HeaderLine:
     return ("Subject", mime.text_field("Subject", subject))
 
 
-def _check_templates(parts: Parts, subject: str) -> None:
+def compile_parts(parts: Parts, subject: str) -> tuple[list[Template], list[TemplateFault]]:
+    """Subject, html and text as templates, and what is wrong: of each the first fault, with its place."""
+    templates: list[Template] = []
     faults: list[TemplateFault] = []
     for field, source, escape in (
         ("subject", subject, Escape.NONE),
@@ -328,11 +378,10 @@ def _check_templates(parts: Parts, subject: str) -> None:
         ("text", parts.text, Escape.NONE),
     ):
         try:
-            render.compile(source or "", escape, field=field)
+            templates.append(render.compile(source or "", escape, field=field))
         except TemplateFault as fault:
             faults.append(fault)
-    if faults:
-        raise TemplateFault(**faults[0].facts, faults=[fault.facts for fault in faults])
+    return templates, faults
 
 
 def _compiles(source: str) -> bool:

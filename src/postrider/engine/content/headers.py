@@ -66,6 +66,10 @@ def preferences_url(personal: Personal) -> str:
     return f"{personal.tracking_url}/track/p/{personal.token}"
 
 
+def view_url(personal: Personal) -> str:
+    return f"{personal.tracking_url}/track/v/{personal.token}"
+
+
 def message_id(group_id: bytes, domain: str) -> str:
     """The Message-ID that all copies of one request share."""
     return f"<{to_uuid(group_id)}@{ascii_domain(domain)}>"

@@ -17,7 +17,7 @@ LINKS_MAX = 1_000  # of one content; further ones stay untracked
 URL_MAX_CHARS = 8_000
 
 # Marks stand for what each recipient has of his own; no mail holds NUL, so nothing else looks like one.
-CLICK, OPEN, UNSUBSCRIBE, PREFERENCES = "\0c", "\0o", "\0u", "\0p"
+CLICK, OPEN, UNSUBSCRIBE, PREFERENCES, VIEW = "\0c", "\0o", "\0u", "\0p", "\0v"
 AT_PIXEL, AT_HIDDEN = -1, -2
 HIDDEN_LINK = LINKS_MAX  # the index of a link that no reader sees: who follows it is a machine
 HIDDEN = f'<a href="{CLICK}{HIDDEN_LINK}" style="display:none" aria-hidden="true" tabindex="-1"></a>'
@@ -48,7 +48,7 @@ _TOKEN = re.compile(
 )
 _PART = re.compile(rf"(?:{_SPACE})|{_ATTRIBUTE}")
 _WEB = re.compile(r"https?://[^\s/?#\\]", re.IGNORECASE)
-_OURS = re.compile(r"\{\{-?\s*(?:unsubscribe|preferences)(?:_url)?\b")
+_OURS = re.compile(r"\{\{-?\s*(?:(?:unsubscribe|preferences)(?:_url)?|view_in_browser)\b")
 _BINDS = re.compile(r"(?:\{%-?|\n)\s*(?:for|tablerow|assign|capture|increment|decrement)\s+([\w-]+)")
 _TEMPLATE_TAG = re.compile(_TEMPLATE)
 _WORD = re.compile(r"[\w-]+")
@@ -88,11 +88,11 @@ def extract(
     bound = {"forloop", "tablerowloop", *_BINDS.findall(html)} if "{%" in html else set()
     cuts: list[tuple[int, int, int]] = []
     body_end = len(html)
-    for start, end in _places(html):
+    for start, end in _spans(html):
         if start == end:
             body_end = start
             continue
-        link = decode(html[start:end]).translate(_NO_BREAKS).strip()
+        link = decoded(html[start:end], decode)
         if not _is_tracked(link, bound):
             continue
         index = table.get(link)
@@ -107,17 +107,38 @@ def extract(
     return _cut(html, cuts, tuple(table))
 
 
+def places(html: str) -> Iterator[tuple[int, int]]:
+    """Where the href values stand of links that do not ask to be left alone, in order."""
+    return ((start, end) for start, end in _spans(html) if start != end)
+
+
+def body_end(html: str) -> int:
+    """Where the last `</body>` stands, or the end."""
+    return max((start for start, end in _spans(html) if start == end), default=len(html))
+
+
+def decoded(value: str, decode: Callable[[str], str] = entities.unescape) -> str:
+    """The URL that a browser reads in a href value."""
+    return decode(value).translate(_NO_BREAKS).strip()
+
+
+def is_ours(link: str) -> bool:
+    """Whether it leads to a recipient's own page: unsubscribe, preferences, view in browser."""
+    return _OURS.search(link) is not None
+
+
 def fill(marked: str, tracking_url: str, token: str) -> str:
     """The marked text as one recipient gets it."""
     if "\0" not in marked:
         return marked
     base = f"{tracking_url}/track/"
-    return (
+    filled = (
         marked.replace(CLICK, f"{base}c/{token}.")
         .replace(OPEN, f"{base}o/{token}")
         .replace(UNSUBSCRIBE, f"{base}u/{token}")
         .replace(PREFERENCES, f"{base}p/{token}")
     )
+    return filled.replace(VIEW, f"{base}v/{token}") if "\0" in filled else filled
 
 
 def resolve(link: str, variables: dict[str, Any] | None) -> str | None:
@@ -138,7 +159,7 @@ def _cut(html: str, cuts: Sequence[tuple[int, int, int]], links: tuple[str, ...]
     return Spliced(segments, tuple([index for _, _, index in cuts]), links)
 
 
-def _places(html: str) -> Iterator[tuple[int, int]]:
+def _spans(html: str) -> Iterator[tuple[int, int]]:
     """Where href values stand in which links to track may be, and, empty, where `</body>` is."""
     for match in _TOKEN.finditer(html):
         if match.lastgroup == "link":
@@ -165,7 +186,7 @@ def _href(html: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _is_tracked(link: str, bound: set[str]) -> bool:
-    if len(link) > URL_MAX_CHARS or _OURS.search(link):
+    if len(link) > URL_MAX_CHARS or is_ours(link):
         return False
     if not link.startswith(("{{", "{%")) and not _WEB.match(link):
         return False

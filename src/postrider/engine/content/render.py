@@ -5,7 +5,7 @@ Missing variables render empty. In HTML values are escaped; in text and subjects
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -45,6 +45,7 @@ class Template:
     render: Callable[[Vars], str]  # raises TemplateFault where a limit is passed
     variables: frozenset[str]
     constant: str | None = None
+    places: Mapping[str, int] = field(default_factory=dict)  # where each variable stands first in the source
 
 
 def compile(source: str, escape: Escape, *, field: str = "body") -> Template:
@@ -58,6 +59,7 @@ def _segmented(source: str, escape: Escape, field: str) -> Template | None:
     """The template as literals and slots, or None where it holds more than plain variables."""
     literals: list[str] = []
     slots: list[_Slot] = []
+    places: dict[str, int] = {}
     at = 0
     for match in _VARIABLE.finditer(source):
         path = match["path"].split(".")
@@ -65,12 +67,13 @@ def _segmented(source: str, escape: Escape, field: str) -> Template | None:
             return None
         literals.append(source[at : match.start()])
         slots.append(_Slot(path[0], tuple(path[1:]), match["default"] and match["default"][1:-1]))
+        places.setdefault(path[0], match.start("path"))
         at = match.end()
     literals.append(source[at:])
     # `{{{ x }}` is no plain variable to Liquid, which reads from the first brace.
     if any("{{" in text or "{%" in text for text in literals) or any(t.endswith("{") for t in literals[:-1]):
         return None
-    return Template(_segment_renderer(literals, slots, escape, field), frozenset(slot.root for slot in slots))
+    return Template(_segment_renderer(literals, slots, escape, field), frozenset(places), places=places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +131,18 @@ def _logic(source: str, escape: Escape, field: str) -> Template:
         except sandbox.LiquidFault as fault:
             raise _template_fault(fault, source, field) from None
 
-    return Template(render, logic.variables)
+    return Template(render, frozenset(logic.places), places=logic.places)
+
+
+def fault_at(source: str, index: int, message: str, *, field: str) -> TemplateFault:
+    """A fault at an offset into a template's source."""
+    line = source.count("\n", 0, index) + 1
+    column = index - source.rfind("\n", 0, index)
+    return TemplateFault(field=field, message=message, line=line, column=column)
 
 
 def _template_fault(fault: sandbox.LiquidFault, source: str, field: str) -> TemplateFault:
-    index = fault.index or 0
-    line = source.count("\n", 0, index) + 1
-    column = index - source.rfind("\n", 0, index)
-    return TemplateFault(field=field, message=fault.message, line=line, column=column)
+    return fault_at(source, fault.index or 0, fault.message, field=field)
 
 
 _TEXT = sandbox.make_environment(autoescape=False)

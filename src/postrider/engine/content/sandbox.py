@@ -22,6 +22,7 @@ from liquid.expression import Expression
 from liquid.filter import with_context
 from liquid.utils import ReadOnlyChainMap
 
+from postrider.engine.content.text import to_text
 from postrider.kit import clock
 
 SOURCE_MAX_CHARS: Final = 1_000_000
@@ -67,7 +68,9 @@ class Logic:
                 raise LiquidFault(f"unknown filter '{name}'", spans[0].index)
         tags = sum(map(len, analysis.tags.values())) + sum(map(len, analysis.variables.values()))
         self._iterations_max = min(ITERATIONS_MAX, STEPS_MAX // max(tags, 1))
-        self.variables = frozenset(analysis.globals)
+        self.places = {
+            name: min(found.span.index for found in all_found) for name, all_found in analysis.globals.items()
+        }
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """Raises LiquidFault where a limit is passed or a filter cannot do what is asked of it."""
@@ -87,6 +90,7 @@ def make_environment(*, autoescape: bool) -> Environment:
     for tag in ("include", "render"):
         del environment.tags[tag]
     environment.filters["date"] = functools.partial(_date, environment.filters["date"])
+    environment.filters["plain_text"] = _plain_text
     for name, function in list(environment.filters.items()):
         environment.filters[name] = _guarded(name, function)
     return environment
@@ -223,6 +227,11 @@ def _count(value: object) -> int:
 
 
 _OUTPUT_BOUNDS: dict[str, Callable[..., int]] = {"replace": _replaced_length, "join": _joined_length}
+
+
+def _plain_text(value: object) -> str:
+    """Ours: the text of a piece of HTML, for the text part."""
+    return to_text(str(value)) if value else ""
 
 
 def _date(date: _Filter, value: object, form: object = "", *, environment: Environment) -> object:

@@ -9,7 +9,7 @@ import re
 _OPEN, _CLOSE = "\U000f1000", "\U000f1001"
 _TOKEN = re.compile(r"<!--|-->|[<>]|(?P<value>\{\{[^{}]*\}\})|(?P<logic>\{%[^%]*%\})")
 _VALUE = re.compile(r"(?P<value>\{\{[^{}]*\}\})")  # without logic it matters not where a tag stands
-_PLACE = re.compile(rf"{_OPEN}(\d+){_CLOSE}")
+MARK = re.compile(rf"{_OPEN}(\d+){_CLOSE}")  # stands for the tag of that number
 _COMMENT = re.compile(rf"<!--{_OPEN}\d+{_CLOSE}-->")
 
 
@@ -45,13 +45,13 @@ def restore(text: str, pieces: list[str]) -> str | None:
         numbers.append(int(match[1]))
         return pieces[numbers[-1]] if numbers[-1] < len(pieces) else match.group()
 
-    restored = _PLACE.sub(piece, _bare(text))
+    restored = MARK.sub(piece, _bare(text))
     return restored if numbers == list(range(len(pieces))) else None
 
 
 def restore_some(text: str, pieces: list[str]) -> str:
     """The text with those tags put back that are in it: what was left out of the HTML took its own along."""
-    return _PLACE.sub(lambda match: pieces[int(match[1])] if int(match[1]) < len(pieces) else "", _bare(text))
+    return MARK.sub(lambda match: pieces[int(match[1])] if int(match[1]) < len(pieces) else "", _bare(text))
 
 
 def is_mark(comment: str) -> bool:

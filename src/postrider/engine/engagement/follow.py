@@ -10,6 +10,7 @@ from typing import Any
 
 from postrider.db.database import Tx
 from postrider.engine import journal
+from postrider.engine.audience import contacts
 from postrider.engine.engagement import store
 from postrider.engine.engagement.agents import AgentKind, agent_of
 from postrider.engine.engagement.evidence import NEAR_MS, evidence_of
@@ -48,7 +49,7 @@ def record_hits(tx: Tx, sources: Sources) -> int:
     due = store.due(tx, before, HITS_AT_ONCE)
     if not due:
         return 0
-    standing = facets.standing(tx, [(hit.organization_id, hit.message_id) for hit in due])
+    standing = _tracked(tx, facets.standing(tx, [(hit.organization_id, hit.message_id) for hit in due]))
     earlier = _earlier(tx, due, standing)
     hits = [*due, *(hit for hit in store.after(tx, before, LATER_MAX) if hit.message_id in standing)]
     scores = _scores(tx, hits, earlier, standing, sources)
@@ -57,6 +58,13 @@ def record_hits(tx: Tx, sources: Sources) -> int:
     journal.record(tx, [_event(hit, scores.get(hit.id), sources) for hit in known])
     store.delete_hits(tx, [hit.id for hit in due])
     return len(due)
+
+
+def _tracked(tx: Tx, standing: dict[RowId, Standing]) -> dict[RowId, Standing]:
+    """Without the messages to those who refuse to be tracked: nothing is recorded of what they open."""
+    its = {message_id: (each.organization_id, each.address_key) for message_id, each in standing.items()}
+    refusing = contacts.refusing_tracking(tx, its.values())
+    return {message_id: standing[message_id] for message_id, pair in its.items() if pair not in refusing}
 
 
 def _earlier(tx: Tx, due: Sequence[Hit], standing: dict[RowId, Standing]) -> list[Event]:

@@ -20,13 +20,15 @@ class Target:
     links: list[str]
     vars: dict[str, object] | None
     is_merged: bool  # links are templates
+    analytics_tags: dict[str, str]  # that its links carry
 
     def link(self, index: int) -> str | None:
         """The URL behind a link's index, None where the message carried none such."""
         if not 0 <= index < len(self.links):
             return None
         link = self.links[index]
-        return content.resolve(link, self.vars or {}) if self.is_merged else link
+        url = content.resolve(link, self.vars or {}) if self.is_merged else link
+        return content.tag_link(link, url, self.analytics_tags) if url and self.analytics_tags else url
 
 
 def target_of(tx: Tx, organization_id: int, message_id: RowId) -> Target | None:
@@ -41,6 +43,7 @@ def target_of(tx: Tx, organization_id: int, message_id: RowId) -> Target | None:
         links=row.links or [],
         vars=row.vars,
         is_merged=bool((row.headers or {}).get("merge")),
+        analytics_tags=(row.headers or {}).get("analytics_tags") or {},
     )
 
 

@@ -39,10 +39,9 @@ def visit_of(tx: Tx, organization_id: int, message_id: RowId) -> Visit | None:
     organization = accounts.organization(tx, organization_id)
     if row is None or organization is None:
         return None
-    mailbox = content.stored_mailbox(row.from_header)
     return Visit(
         recipient=row.recipient,
-        sender=organization.settings.brand_name or mailbox.name or mailbox.domain,
+        sender=content.known_as(organization.settings, content.stored_mailbox(row.from_header)),
         color=organization.settings.brand_color,
         is_out=bool(_optouts(tx, row)),
     )

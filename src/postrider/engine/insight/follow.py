@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from postrider.db.database import Tx
 from postrider.engine import journal
 from postrider.engine.insight import coarse, store
-from postrider.engine.insight.tally import tally
+from postrider.engine.insight.campaigns import follow as campaigns
+from postrider.engine.insight.tally import tally, told_of
 from postrider.engine.journal import Event
 from postrider.kit.ids import RowId
 
@@ -16,6 +17,8 @@ def count(tx: Tx, shard: int, events: Sequence[Event]) -> None:
     def counted_before(organization_id: int, ids: Collection[RowId]) -> Collection[RowId]:
         return set(ids) - journal.not_followed(tx, shard, organization_id, among=ids)
 
-    found = tally(tx, events, counted_before)
+    told = told_of(tx, events)
+    found = tally(tx, told, counted_before)
     store.add(tx, shard, found)
     coarse.add(tx, found)
+    campaigns.count(tx, told, counted_before)

@@ -9,7 +9,8 @@ class Measure(StrEnum):
     """Of events, one each time. `unique` is the first of its kind for a message, counted where it happened.
 
     An opening or click is human, suspicious or a scanner's where its event, or what corrects it, says so; one
-    of which nothing is known is none of them. Firsts are kept of all and of human ones, not of scanners'.
+    of which nothing is known is none of them. Firsts are kept of all and of human ones; of scanners' only for
+    campaigns, whose rollups also tell devices.
     """
 
     ACCEPTED = "accepted"
@@ -27,12 +28,14 @@ class Measure(StrEnum):
     OPENED_HUMAN = "opened_human"
     OPENED_HUMAN_UNIQUE = "opened_human_unique"
     OPENED_SCANNER = "opened_scanner"
+    OPENED_SCANNER_UNIQUE = "opened_scanner_unique"
     OPENED_SUSPICIOUS = "opened_suspicious"
     CLICKED = "clicked"
     CLICKED_UNIQUE = "clicked_unique"
     CLICKED_HUMAN = "clicked_human"
     CLICKED_HUMAN_UNIQUE = "clicked_human_unique"
     CLICKED_SCANNER = "clicked_scanner"
+    CLICKED_SCANNER_UNIQUE = "clicked_scanner_unique"
     CLICKED_SUSPICIOUS = "clicked_suspicious"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
@@ -42,6 +45,10 @@ class Measure(StrEnum):
     OPENED_IN_YAHOO = "opened_in_yahoo"
     OPENED_IN_THUNDERBIRD = "opened_in_thunderbird"
     OPENED_ELSEWHERE = "opened_elsewhere"
+    OPENED_ON_DESKTOP = "opened_on_desktop"
+    OPENED_ON_MOBILE = "opened_on_mobile"
+    OPENED_ON_TABLET = "opened_on_tablet"
+    OPENED_ON_UNKNOWN = "opened_on_unknown"
 
 
 PLATFORMS = tuple(
@@ -85,7 +92,7 @@ class Counts:
 
     @property
     def unique_opens(self) -> int | None:
-        """Messages opened for the first time; None for scanners, whose firsts are not kept."""
+        """Messages opened for the first time; None for scanners' where their firsts are not kept."""
         return self._unique(_OPENS)
 
     @property
@@ -97,20 +104,20 @@ class Counts:
         """As unique_opens."""
         return self._unique(_CLICKS)
 
-    def _unique(self, measures: "Mapping[Who, tuple[Measure, Measure | None]]") -> int | None:
+    def _unique(self, measures: "Mapping[Who, tuple[Measure, Measure]]") -> int | None:
         unique = measures[self.who][1]
-        return None if unique is None else self[unique]
+        return self.by_measure.get(unique) if self.who is Who.SCANNER else self[unique]
 
 
-_OPENS: dict[Who, tuple[Measure, Measure | None]] = {
+_OPENS: dict[Who, tuple[Measure, Measure]] = {
     Who.ALL: (Measure.OPENED, Measure.OPENED_UNIQUE),
     Who.HUMAN: (Measure.OPENED_HUMAN, Measure.OPENED_HUMAN_UNIQUE),
-    Who.SCANNER: (Measure.OPENED_SCANNER, None),
+    Who.SCANNER: (Measure.OPENED_SCANNER, Measure.OPENED_SCANNER_UNIQUE),
 }
-_CLICKS: dict[Who, tuple[Measure, Measure | None]] = {
+_CLICKS: dict[Who, tuple[Measure, Measure]] = {
     Who.ALL: (Measure.CLICKED, Measure.CLICKED_UNIQUE),
     Who.HUMAN: (Measure.CLICKED_HUMAN, Measure.CLICKED_HUMAN_UNIQUE),
-    Who.SCANNER: (Measure.CLICKED_SCANNER, None),
+    Who.SCANNER: (Measure.CLICKED_SCANNER, Measure.CLICKED_SCANNER_UNIQUE),
 }
 
 

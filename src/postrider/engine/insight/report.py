@@ -41,10 +41,7 @@ def report(
     Raises Invalid for more than SPANS_MAX spans. An unknown domain or tag has counts of 0.
     """
     principal.require(READ)
-    start, end = widened(start, end)
-    if (end - start) // _SHORTEST_MS[bucket] > SPANS_MAX:
-        raise Invalid(field="range", message=f"a report has at most {SPANS_MAX} steps")
-    spans = list(_spans(start, end, bucket, zone))
+    spans = spans_of(start, end, bucket, zone)
     steps = coarse.STEPS if tag is None else coarse.TAG_STEPS
     pieces = [piece for span in spans for piece in coarse.pieces_of(*span, steps)]
     if tag is None:
@@ -76,6 +73,14 @@ def report_streams(tx: Tx, asked: Sequence[tuple[int, Stream, int]]) -> dict[tup
     rows = [(organization_id, int(stream), _next_bucket(since)) for organization_id, stream, since in asked]
     found = store.by_stream(tx, rows)
     return {key: Counts(found.get(row, {})) for key, row in zip(asked, rows, strict=True)}
+
+
+def spans_of(start: int, end: int, bucket: Step, zone: tzinfo) -> list[tuple[int, int]]:
+    """A report's spans as (start, end), without gaps; raises Invalid for more than SPANS_MAX."""
+    start, end = widened(start, end)
+    if (end - start) // _SHORTEST_MS[bucket] > SPANS_MAX:
+        raise Invalid(field="range", message=f"a report has at most {SPANS_MAX} steps")
+    return list(_spans(start, end, bucket, zone))
 
 
 def widened(start: int, end: int) -> tuple[int, int]:

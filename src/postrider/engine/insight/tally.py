@@ -40,17 +40,26 @@ class Tally(NamedTuple):
     tag_places: Counter[TagPlace]
 
 
-def tally(tx: Tx, events: Sequence[Event], counted_before: Before) -> Tally:
-    """Count events; what is of no message, or of one nobody knows, is not counted."""
+Told = tuple[Event, Facets]  # an event that is counted, and its message
+
+
+def told_of(tx: Tx, events: Sequence[Event]) -> list[Told]:
+    """Those events that are counted; what is of no message, or of one nobody knows, is not."""
     counted = [(event, event.message_id) for event in events if event.message_id and _is_counted(event)]
-    found = Tally(Counter(), Counter())
     if not counted:
-        return found
+        return []
     known = facets.of(tx, [(event.organization_id, message_id) for event, message_id in counted])
-    of_known = [(event, known[message_id]) for event, message_id in counted if message_id in known]
-    firsts = _firsts(tx, of_known, counted_before)
+    return [(event, known[message_id]) for event, message_id in counted if message_id in known]
+
+
+def tally(tx: Tx, told: Sequence[Told], counted_before: Before) -> Tally:
+    """Count events."""
+    found = Tally(Counter(), Counter())
+    if not told:
+        return found
+    firsts = _firsts(tx, told, counted_before)
     alike: dict[_Alike, int] = defaultdict(int)  # many events of a batch are: their tags are told apart once
-    for event, its in of_known:
+    for event, its in told:
         mail = its.domain_id or NO_DOMAIN, its.stream, tuple(its.tags)
         for at, measure, amount in (*changes_of(event), *firsts.get(event.id, ())):
             alike[event.organization_id, bucket_of(at), measure, mail] += amount
@@ -146,9 +155,7 @@ def _is_counted(event: Event) -> bool:
     return event.kind in _MEASURES or event.kind is EventKind.BOUNCED
 
 
-def _firsts(
-    tx: Tx, events: Sequence[tuple[Event, Facets]], counted_before: Before
-) -> dict[RowId, list[Change]]:
+def _firsts(tx: Tx, events: Sequence[Told], counted_before: Before) -> dict[RowId, list[Change]]:
     """The unique measures of the events that are their message's first, by event."""
     portion: dict[_First, Event] = {}
     candidates = []

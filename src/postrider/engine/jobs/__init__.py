@@ -6,13 +6,16 @@ from postrider.engine.jobs.store import (
     Job,
     claim_job,
     end_job,
+    facts_of,
     finish_page,
     give_back,
     insert_job,
     keep_place,
     page_body,
+    park,
     pass_on,
     release_dead,
+    wake,
 )
 
 __all__ = [
@@ -21,11 +24,14 @@ __all__ = [
     "Job",
     "claim_job",
     "end_job",
+    "facts_of",
     "finish_page",
     "give_back",
     "insert_job",
     "keep_place",
     "page_body",
+    "park",
     "pass_on",
     "release_dead",
+    "wake",
 ]

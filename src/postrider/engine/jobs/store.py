@@ -137,6 +137,34 @@ def pass_on(tx: Tx, job: Job, owner: str) -> None:
     _let_go(tx, job, owner, due_at=clock.now_ms(), failures=0)
 
 
+def park(tx: Tx, job: Job, owner: str) -> None:
+    """It waits until somebody wakes it."""
+    _let_go(tx, job, owner, due_at=None)
+
+
+def facts_of(tx: Tx, organization_id: int, job_id: RowId) -> dict[str, Any]:
+    """What a job was told, with the place it came to."""
+    facts: dict[str, Any] = tx.execute(
+        select(jobs.c.facts).where(jobs.c.organization_id == organization_id, jobs.c.id == job_id)
+    ).scalar_one()
+    return facts
+
+
+def wake(tx: Tx, organization_id: int, job_id: RowId) -> None:
+    """A parked job goes on; one that runs, or has ended, is left alone."""
+    tx.execute(
+        update(jobs)
+        .where(
+            jobs.c.organization_id == organization_id,
+            jobs.c.id == job_id,
+            jobs.c.status == "running",
+            jobs.c.owner.is_(None),
+            jobs.c.due_at.is_(None),
+        )
+        .values(due_at=clock.now_ms())
+    )
+
+
 def end_job(tx: Tx, job: Job, owner: str, error: str | None = None) -> None:
     """Work without pages has come to its end, or cannot go on."""
     status = "done" if error is None else "failed"

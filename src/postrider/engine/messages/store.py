@@ -51,6 +51,9 @@ class NewMessage:
     due_at: int | None
     is_test: bool
     status: Status
+    run_id: RowId | None = None
+    variant: int | None = None
+    contact_id: RowId | None = None
 
 
 @record
@@ -96,6 +99,7 @@ _insert_messages = insert_batch(
     messages,
     "organization_id", "id", "group_id", "content_id", "campaign_id", "recipient", "address_key", "role",
     "vars", "stream", "declared_stream", "domain_id", "lane_id", "created_at", "due_at", "status", "is_test",
+    "run_id", "variant", "contact_id",
 )  # fmt: skip
 _insert_attempts = insert_batch(
     attempts,
@@ -156,7 +160,7 @@ def insert_messages(tx: Tx, new: Sequence[NewMessage], lane_ids: Sequence[int]) 
                 m.organization_id, m.id, m.group_id, m.content_id, m.campaign_id, m.recipient, m.address_key,
                 int(m.role), None if m.vars is None else json.dumps(m.vars), int(m.stream),
                 int(m.declared_stream), m.domain_id, lane_id, m.created_at, m.due_at, int(m.status),
-                int(m.is_test),
+                int(m.is_test), m.run_id, m.variant, m.contact_id,
             )
             for m, lane_id in zip(new, lane_ids, strict=True)
         ],

@@ -119,6 +119,15 @@ messages = Table(
         sqlite_where=sql("campaign_id IS NOT NULL"),
         postgresql_where=sql("campaign_id IS NOT NULL"),
     ),
+    Index(  # a campaign's recipients of one status: in the millions most have another
+        "ix_messages_campaign_status",
+        "organization_id",
+        "campaign_id",
+        "status",
+        "id",
+        sqlite_where=sql("campaign_id IS NOT NULL"),
+        postgresql_where=sql("campaign_id IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     WEBHOOK_DISABLED = "webhook_disabled"
     COMPLAINTS_HIGH = "complaints_high"
     STREAM_PAUSED = "stream_paused"
+    CAMPAIGN_PAUSED = "campaign_paused"
     ALERT_RAISED = "alert_raised"
     ALERT_CLEARED = "alert_cleared"
     OPT_IN = "opt_in"
@@ -39,6 +40,7 @@ FORMS: dict[Kind, Form] = {
     Kind.WEBHOOK_DISABLED: Form(Audience.KEEPERS, "Your webhook to {{ host }} was disabled"),
     Kind.COMPLAINTS_HIGH: Form(Audience.KEEPERS, "Recipients complain about your {{ stream }} mail"),
     Kind.STREAM_PAUSED: Form(Audience.KEEPERS, "Your {{ stream }} mail is paused: too many complaints"),
+    Kind.CAMPAIGN_PAUSED: Form(Audience.KEEPERS, "Your campaign {{ name }} is paused: too much of it bounces"),
     Kind.ALERT_RAISED: Form(Audience.OWNERS, "Postrider: {{ title }}"),
     Kind.ALERT_CLEARED: Form(Audience.OWNERS, "Postrider: over: {{ title }}"),
     Kind.OPT_IN: Form(Audience.NAMED, "Please confirm your subscription to {{ sender }}"),

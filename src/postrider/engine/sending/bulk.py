@@ -5,7 +5,7 @@ The answer is given when content, recipients and job are on disk; quota is count
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from postrider.db.database import Tx
 from postrider.engine import accounts, jobs, messages
@@ -13,8 +13,9 @@ from postrider.engine.accounts import Organization
 from postrider.engine.domains import Domain
 from postrider.engine.errors import IdempotencyConflict, QuotaExceeded
 from postrider.engine.jobs import Job
-from postrider.engine.messages import NewMessage, Role, Status, Stream
-from postrider.engine.sending import store
+from postrider.engine.messages import Role
+from postrider.engine.sending import campaigns, store
+from postrider.engine.sending.expand import Copy, Order, enqueue_copies, order_from_json, order_to_json
 from postrider.engine.sending.model import Recipient, Refused, Submission
 from postrider.engine.sending.routes import Routes
 from postrider.engine.sending.submit import (
@@ -23,7 +24,6 @@ from postrider.engine.sending.submit import (
     check_recipients,
     choose_domains,
     content_of,
-    enqueue,
     is_sandbox,
 )
 from postrider.kit import clock, json
@@ -48,15 +48,6 @@ class BulkReceipt:
     accepted: int
     refused: list[Refused]
     is_replay: bool = False
-
-
-class Copy(NamedTuple):
-    """One recipient's copy: what it is filled with, and whether it may be mailed."""
-
-    recipient: str
-    address_key: str
-    values: dict[str, Any] | None
-    is_free: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +82,24 @@ def submit_bulk(tx: Tx, checked: CheckedBulk) -> BulkReceipt:
     if (kept := kept_answer(tx, draft)) is not None:
         return kept
     total, amount = len(draft.submission.recipients), len(draft.free)
-    campaign_id, facts = open_campaign(tx, draft, kind="bulk", total=total, amount=amount)
+    order = open_campaign(
+        tx, draft, kind="bulk", total=total, amount=amount, criteria=None, variables=frozenset()
+    )
     jobs.insert_job(
         tx,
         organization_id=draft.organization_id,
-        job_id=campaign_id,
+        job_id=order.campaign_id,
         kind=KIND,
-        facts=facts,
+        facts=order_to_json(order),
         pages=_pages(checked),
     )
-    receipt = BulkReceipt(campaign_id, total, amount, draft.refused)
+    receipt = BulkReceipt(order.campaign_id, total, amount, draft.refused)
     keep_answer(tx, draft, receipt)
     return receipt
 
 
-def open_campaign(
-    tx: Tx, draft: Draft, *, kind: str, total: int, amount: int
-) -> tuple[RowId, dict[str, Any]]:
-    """Quota for `amount` messages, content and campaign; answers its id and what its job must know of it.
+def open_campaign(tx: Tx, draft: Draft, *, kind: str, total: int, amount: int, **facts: Any) -> Order:
+    """Quota for `amount` messages, content and campaign; answers what its job must know of it, `facts` too.
 
     Raises QuotaExceeded.
     """
@@ -123,62 +114,34 @@ def open_campaign(
         messages.insert_attachments(
             tx, [(draft.organization_id, ref.hash, body, draft.now) for ref, body in prepared.attachments]
         )
-    store.insert_campaign(
+    campaigns.open_sending(
         tx,
-        organization_id=draft.organization_id,
-        campaign_id=campaign_id,
+        draft.organization_id,
+        campaign_id,
         kind=kind,
         name=prepared.subject,
         total=total,
         skipped=total - amount,
     )
-    return campaign_id, {
-        "content_id": draft.content_id.hex(),
-        "campaign_id": campaign_id.hex(),
-        "domain_id": draft.domain.id.hex() if draft.domain else None,
-        "stream": int(prepared.stream),
-        "is_sandbox": is_sandbox(draft),
-    }
+    return Order(
+        campaign_id=campaign_id,
+        content_ids=[draft.content_id],
+        domain_id=draft.domain.id if draft.domain else None,
+        stream=prepared.stream,
+        is_sandbox=is_sandbox(draft),
+        accepted_at=draft.now,
+        **facts,
+    )
 
 
 def expand_page(tx: Tx, job: Job, routes: Routes) -> int:
     """One page of a bulk job into messages, in the transaction that moves the job on; answers how many."""
+    order = order_from_json(job.facts)
     rows = json.loads(jobs.page_body(tx, job))
-    enqueue_copies(tx, job, [Copy(*row) for row in rows], routes)
+    enqueue_copies(tx, job.organization_id, order, [Copy(*row) for row in rows], routes)
+    if job.position + 1 == job.pages:
+        campaigns.all_made(tx, job.organization_id, order.campaign_id)
     return len(rows)
-
-
-def enqueue_copies(tx: Tx, job: Job, copies: Sequence[Copy], routes: Routes) -> None:
-    """A message for each recipient of a job that open_campaign told its facts."""
-    facts = job.facts
-    now = clock.now_ms()
-    stream = Stream(facts["stream"])
-    content_id, campaign_id = bytes.fromhex(facts["content_id"]), bytes.fromhex(facts["campaign_id"])
-    domain_id = bytes.fromhex(facts["domain_id"]) if facts["domain_id"] else None
-
-    def message(copy: Copy) -> NewMessage:
-        message_id = new_id()
-        return NewMessage(
-            organization_id=job.organization_id,
-            id=message_id,
-            group_id=message_id,  # every copy is a mail of its own
-            content_id=content_id,
-            campaign_id=campaign_id,
-            recipient=copy.recipient,
-            address_key=copy.address_key,
-            role=Role.TO,
-            vars=copy.values,
-            stream=stream,
-            declared_stream=stream,
-            domain_id=domain_id,
-            created_at=now,
-            due_at=now if copy.is_free else None,
-            is_test=False,
-            status=Status.QUEUED if copy.is_free else Status.SUPPRESSED,
-        )
-
-    sandboxes = {job.organization_id} if facts["is_sandbox"] else set()
-    enqueue(tx, [message(copy) for copy in copies], routes, sandboxes=sandboxes)
 
 
 def _pages(checked: CheckedBulk) -> list[bytes]:

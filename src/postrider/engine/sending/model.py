@@ -43,6 +43,7 @@ class Recipient:
     address: str
     address_key: str
     role: Role
+    values: dict[str, Any] | None = None  # what its copy is filled with, where that is its own
 
 
 @record

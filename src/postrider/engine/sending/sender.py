@@ -1,15 +1,20 @@
 """The doors' way in: gathers single sends into batches, runs bulk in its two halves, wakes the workers."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from postrider.db.database import Database, Unavailable
 from postrider.engine.errors import Busy, EngineError
+from postrider.engine.principal import Principal
+from postrider.engine.sending import campaigns
 from postrider.engine.sending.bulk import BulkCommand, BulkReceipt, check_bulk, submit_bulk
+from postrider.engine.sending.campaigns import Batch, Campaign, Target
 from postrider.engine.sending.model import Receipt, Submission
 from postrider.engine.sending.routes import Routes
 from postrider.engine.sending.segments import SegmentCommand, check_segment, submit_segment
 from postrider.engine.sending.submit import submit
 from postrider.kit.gate import Gate, GateFull
+from postrider.kit.ids import RowId
 
 GATE_MAX = 200
 LINGER_S = 0.003
@@ -68,6 +73,24 @@ class Sender:
         self._on_accepted(receipt.accepted)
         self._on_job()
         return receipt
+
+    async def start_campaign(self, principal: Principal, campaign_id: RowId) -> Campaign:
+        """As campaigns.start_campaign."""
+        campaign = await campaigns.start_campaign(self._db, principal, campaign_id, self._routes)
+        self._on_job()
+        return campaign
+
+    async def check_campaign(self, principal: Principal, campaign_id: RowId) -> int:
+        """As campaigns.check_campaign."""
+        return await campaigns.check_campaign(self._db, principal, campaign_id, self._routes)
+
+    async def send_batch(
+        self, principal: Principal, campaign_id: RowId, targets: Sequence[Target], **changes: Any
+    ) -> Batch:
+        """As campaigns.send_batch."""
+        batch = await campaigns.send_batch(self._db, principal, campaign_id, targets, self._routes, **changes)
+        self._on_job()
+        return batch
 
     async def drain(self) -> None:
         await self._gate.drain()

@@ -307,7 +307,7 @@ def messages_of(draft: Draft, recipients: Sequence[Recipient], status: Status) -
             recipient=recipient.address,
             address_key=recipient.address_key,
             role=recipient.role,
-            vars=draft.submission.values,
+            vars=draft.submission.values if recipient.values is None else recipient.values,
             stream=prepared.stream,
             declared_stream=prepared.stream,
             domain_id=draft.domain.id if draft.domain else None,

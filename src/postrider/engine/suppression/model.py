@@ -43,6 +43,7 @@ class Source(StrEnum):
     MAIL = "mail"  # a mail to the unsubscribe address
     FEEDBACK_LOOP = "feedback-loop"  # a report of the mailbox's provider
     SIMULATOR = "simulator"
+    CONSENT = "consent"  # a contact's record says no to marketing
 
 
 class Verdict(Enum):

@@ -14,6 +14,8 @@ from postrider.db.database import Database, Tx
 from postrider.engine import accounts, messages
 from postrider.engine.audience import persons
 from postrider.engine.audience.persons import Person
+from postrider.engine.insight import Counts
+from postrider.engine.insight.campaigns import counts_of
 from postrider.engine.journal import Event
 from postrider.engine.principal import Principal
 from postrider.engine.webhooks import store
@@ -300,6 +302,7 @@ def _occasions(tx: Tx, waiting: Sequence[Waiting]) -> dict[tuple[RowId, str], Oc
     campaign_of = {event.id: _campaign_id(event, rows) for event in events.values()}
     asked = [(events[id_].organization_id, each) for id_, each in campaign_of.items() if each is not None]
     campaigns = store.campaigns(tx, asked)
+    counts = _counts(tx, list(events.values()))
     about_whom = _persons(tx, list(events.values()), rows)
     occasions = {}
     for at in waiting:
@@ -315,8 +318,21 @@ def _occasions(tx: Tx, waiting: Sequence[Waiting]) -> dict[tuple[RowId, str], Oc
             campaigns.get(campaign_of[event.id] or b""),
             domains.get(row.domain_id or b"") if row is not None else None,
             about_whom.get(event.id),
+            counts.get(event.campaign_id or b"") if event.message_id is None else None,
         )
     return occasions
+
+
+def _counts(tx: Tx, events: Sequence[Event]) -> dict[RowId, Counts]:
+    """What became of the campaigns that events are about; one query for each organization."""
+    asked: dict[int, set[RowId]] = {}
+    for event in events:
+        if event.campaign_id is not None and event.message_id is None:
+            asked.setdefault(event.organization_id, set()).add(event.campaign_id)
+    found: dict[RowId, Counts] = {}
+    for organization_id, ids in asked.items():
+        found |= counts_of(tx, organization_id, ids)
+    return found
 
 
 def _persons(tx: Tx, events: Sequence[Event], rows: Mapping[RowId, Any]) -> dict[RowId, Person]:

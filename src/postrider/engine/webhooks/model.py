@@ -7,6 +7,7 @@ from typing import Any
 
 from postrider.engine.accounts import Organization
 from postrider.engine.audience.persons import Person
+from postrider.engine.insight import Counts
 from postrider.engine.journal import Event, EventKind
 from postrider.kit.ids import RowId
 from postrider.kit.record import record
@@ -55,11 +56,12 @@ class Endpoint:
 
 @record
 class CampaignName:
-    """What an event's campaign is called."""
+    """What an event's campaign is called; `label`: its author's own kind of campaign."""
 
     id: RowId
     name: str
     kind: str
+    label: str | None
 
 
 @record
@@ -77,7 +79,7 @@ class Occasion:
 
     `message` is a row of `messages.one`, None where the event is about none or the message is gone; `domain`
     its sending domain, None where that is gone; `person` the contact it is about, or its recipient where that
-    is one.
+    is one; `counts` what became of the campaign so far, where the event is about a campaign itself.
     """
 
     event: Event
@@ -87,6 +89,7 @@ class Occasion:
     campaign: CampaignName | None
     domain: DomainName | None
     person: Person | None = None
+    counts: Counts | None = None
 
 
 @record

@@ -136,7 +136,7 @@ _events = Batch(
     id=bytes,
 )
 _campaigns = Batch(
-    """SELECT c.id, c.name, c.kind FROM v
+    """SELECT c.id, c.name, c.kind, c.label FROM v
        JOIN campaigns c ON c.organization_id = v.organization_id AND c.id = v.id""",
     organization_id=int,
     id=bytes,

@@ -10,6 +10,7 @@ from postrider.kit import json
 
 T = TypeVar("T")
 FAULTS_MAX = 100  # of one body that are told
+_PLACE = "line {line}, column {column}: "  # of a template's fault
 
 
 class Said(NamedTuple):
@@ -62,7 +63,7 @@ async def renaming(doing: Awaitable[T], name_of: Callable[[str], str]) -> T:
 
 
 def faults_of(error: EngineError) -> list[Fault]:
-    """What an Invalid or a TemplateFault found, one fault each; none for other errors."""
+    """What an Invalid or a TemplateFault found, one each, with its place; none for other errors."""
     if not isinstance(error, Invalid | TemplateFault):
         return []
     facts = error.facts
@@ -82,7 +83,8 @@ def refuse_nul(raw: bytes) -> None:
 def _fault(found: Any) -> Fault:
     if isinstance(found, Fault):
         return found
-    return Fault(str(found.get("field", "")), str(found.get("message", "")))
+    place = _PLACE.format_map(found) if "line" in found else ""
+    return Fault(str(found.get("field", "")), place + str(found.get("message", "")))
 
 
 def _with_nul(value: Any, path: str) -> list[str]:

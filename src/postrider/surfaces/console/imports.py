@@ -17,6 +17,17 @@ READ = "contacts:read"
 COLUMNS = ("row", "field", "message", "content")
 
 
+async def list_imports(call: Call) -> Response:
+    """Newest first; `next` is the `before` of the following page, null at the end."""
+    query = call.request.query_params
+    wire.known_only(query, frozenset({"limit", "before"}))
+    limit, before = wire.limit_of(query), wire.row_id_of(query, "before")
+    principal = call.caller.principal
+    found = await call.services.db.read(transfer.list_imports, principal, before=before, limit=limit)
+    following = to_uuid(found[-1].id) if len(found) == limit else None
+    return answer({"imports": [_shown(each) for each in found], "next": following})
+
+
 async def get_import(call: Call) -> Response:
     found = await call.services.db.read(transfer.get_import, call.caller.principal, _id(call))
     return answer({"import": _shown(found)})
@@ -29,8 +40,9 @@ async def download_errors(call: Call) -> Response:
     return StreamingResponse(_lines(call, found.id), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-_ONE = "/v1/imports/{id}"
+_ALL, _ONE = "/v1/imports", "/v1/imports/{id}"
 OPERATIONS: tuple[Operation, ...] = (
+    Operation("listImports", "GET", (_ALL,), "imports of contacts", READ, list_imports),
     Operation("getImport", "GET", (_ONE,), "how far an import has come", READ, get_import),
     Operation(
         "downloadImportErrors", "GET", (f"{_ONE}/errors",), "the rows that were not kept", READ,

@@ -15,9 +15,9 @@ from postrider.engine.delivery.control import Captured
 from postrider.engine.errors import NotFound
 from postrider.kit import json
 from postrider.kit.ids import to_uuid
+from postrider.surfaces.common.frame import Image, frame_of
 from postrider.surfaces.common.services import Services
 from postrider.surfaces.inbox import policy, wire
-from postrider.surfaces.inbox.html import Image, frame_of
 from postrider.surfaces.inbox.parse import Mail, parse
 from postrider.surfaces.inbox.viewer import Viewer, viewer_of
 from postrider.surfaces.inbox.watch import Watch

@@ -3,6 +3,8 @@
 Nothing comes from foreign hosts but the pictures of a mail whose reader has asked for them.
 """
 
+from postrider.surfaces.common.frame import closed_policy, open_policy
+
 PRIVATE = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -27,17 +29,9 @@ STATIC = {
 
 DOWNLOAD = {**PRIVATE, "Content-Security-Policy": "sandbox; default-src 'none'"}
 
-_FRAME = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
-    "style-src 'unsafe-inline'{fonts}; img-src data:{images}; font-src data:{fonts}; form-action 'none'; "
-    "base-uri 'none'; frame-ancestors 'self'"
-)
 FRAME = {
     **PRIVATE,
     "X-Frame-Options": "SAMEORIGIN",
-    "Content-Security-Policy": _FRAME.format(fonts="", images=""),
+    "Content-Security-Policy": closed_policy(framed_by="'self'"),
 }
-FRAME_WITH_IMAGES = {
-    **FRAME,
-    "Content-Security-Policy": _FRAME.format(fonts=" https:", images=" https: http:"),
-}
+FRAME_WITH_IMAGES = {**FRAME, "Content-Security-Policy": open_policy(framed_by="'self'")}

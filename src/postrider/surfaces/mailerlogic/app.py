@@ -9,6 +9,7 @@ from postrider.surfaces.common.services import Services, Surface
 from postrider.surfaces.mailerlogic import (
     auth,
     bounces,
+    campaign_reports,
     contact_emails,
     contacts,
     credentials,
@@ -37,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *credentials.OPERATIONS,
     *domains.OPERATIONS,
     *bounces.OPERATIONS,
+    *campaign_reports.OPERATIONS,
     *segment_mail.OPERATIONS,
     *segments.OPERATIONS,
     *properties.OPERATIONS,  # before contacts, whose {id} takes any word

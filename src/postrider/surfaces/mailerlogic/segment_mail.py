@@ -10,12 +10,8 @@ from postrider.engine.audience.segments import Criteria
 from postrider.engine.audience.segments.model import DAYS_MAX
 from postrider.engine.messages import Stream
 from postrider.engine.sending import Submission, prepare
-from postrider.engine.sending.segments import (
-    UNENGAGED_DAYS,
-    VALUES_MAX_BYTES,
-    SegmentCommand,
-    variables_of,
-)
+from postrider.engine.sending.expand import variables_of
+from postrider.engine.sending.segments import UNENGAGED_DAYS, VALUES_MAX_BYTES, SegmentCommand
 from postrider.kit.address import Mailbox
 from postrider.kit.ids import to_uuid
 from postrider.surfaces.common.body import BODY_MAX_BYTES

@@ -103,6 +103,8 @@ async def get_segment(call: Call) -> Response:
     query = read_query(call.request, MembersQuery)
     db, principal = call.services.db, call.caller.principal
     segment = await db.read(segments.get, principal, _segment_id(call))
+    if segments.is_to_note(segment):
+        await db.write(segments.note_asked, principal, segment.id)
     if not query.include_contacts:
         return answer({"segment": _told(segment)})
 
@@ -121,7 +123,7 @@ async def get_segment(call: Call) -> Response:
 
 
 async def update_segment(call: Call, changes: SegmentChanges) -> Response:
-    """New filters leave the members as they are until the next refresh."""
+    """New filters leave the members as they are until the next refresh, some seconds later."""
     items = changes.criteria().items if changes.has_any else None
     segment = await call.services.db.write_first(
         segments.update,

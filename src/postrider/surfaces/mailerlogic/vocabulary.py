@@ -43,7 +43,7 @@ _UNSAID = (
     EventKind.ORGANIZATION_CREATED, EventKind.USER_INVITED, EventKind.USER_JOINED, EventKind.DOMAIN_VERIFIED,
     EventKind.DOMAIN_FAILED, EventKind.AUTOMATION_ENROLLED, EventKind.AUTOMATION_COMPLETED,
     EventKind.GOAL_CONVERTED, EventKind.REVENUE_RECORDED, EventKind.CUSTOM,
-    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
+    EventKind.CAMPAIGN_FAILED, EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),
@@ -124,6 +124,7 @@ SOURCES = {
     Source.MAIL: "one-click",
     Source.FEEDBACK_LOOP: "one-click",
     Source.SIMULATOR: "link",
+    Source.CONSENT: "api",
 }
 REASONS = {
     Reason.HARD_BOUNCE: "Hard bounce",

@@ -1,7 +1,7 @@
 """What may be said of a contact, and how what the engine refuses in it is told."""
 
 from collections.abc import Awaitable
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -16,7 +16,7 @@ from postrider.surfaces.common.errors import faults_of
 from postrider.surfaces.common.fields import BAD_ADDRESS, OneLine, check_finite, fault
 from postrider.surfaces.nudgecampaign.errors import Detail, Faulty
 from postrider.surfaces.nudgecampaign.ids import Noun, path_id
-from postrider.surfaces.nudgecampaign.wire import Body, Email
+from postrider.surfaces.nudgecampaign.wire import Body, Email, MayBeEmpty
 
 T = TypeVar("T")
 CUSTOM, PROPERTIES = "custom_fields", "properties"
@@ -110,16 +110,12 @@ class NewContact(Body):
         )
 
 
-class Wish(Body):
+class Wish(MayBeEmpty):
     """Why somebody subscribes or unsubscribes; a request without a body gives no reason."""
 
     reason: Said | None = None
     feedback: Said | None = None
     suppress_notification: bool | None = None
-
-    @classmethod
-    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        return super().model_validate_json(json_data or b"{}", **options)
 
 
 async def saying(doing: Awaitable[T]) -> T:

@@ -161,11 +161,12 @@ def _details(error: EngineError) -> list[Detail]:
     if TYPES[ERRORS[type(error)].code] != "validation_error":
         return []
     if faults := faults_of(error):
+        kind = str(error.facts.get("kind", "invalid_value"))
         return [
             Detail(
                 FIELDS.get(fault.field, fault.field),
                 fault.message,
-                "invalid_format" if fault.message == BAD_ADDRESS else "invalid_value",
+                "invalid_format" if fault.message == BAD_ADDRESS else kind,
             )
             for fault in faults
         ]

@@ -18,11 +18,13 @@ class Noun(StrEnum):
     CAMPAIGN = "cmp"
     CONTACT = "con"
     LIST = "lst"
+    TEMPLATE = "tpl"
     IMPORT = "imp"
     EXPORT = "exp"
     WEBHOOK = "whk"
     WEBHOOK_LOG = "log"
     EVENT = "evt"
+    CONVERSION = "cnv"
 
     @property
     def word(self) -> str:

@@ -74,7 +74,7 @@ def read_query(request: Request, resource: Resource[T]) -> Query[T]:
         **_view_readers(resource),
         **{name: narrow.read for name, narrow in resource.filters.items()},
     }
-    found = _read(request, readers, faults)
+    found = read_parameters(request, readers, faults)
     text = found.get(SORT, resource.order)
     order = Order(text, resource.sorts[text.removeprefix("-")])
     after = None
@@ -102,7 +102,7 @@ def read_query(request: Request, resource: Resource[T]) -> Query[T]:
 def read_view(request: Request, resource: Resource[Any]) -> View:
     """How one row is to be shown; raises Faulty."""
     faults: list[Detail] = []
-    found = _read(request, _view_readers(resource), faults)
+    found = read_parameters(request, _view_readers(resource), faults)
     if faults:
         raise Faulty(400, faults)
     return View(**_view(resource, found))
@@ -113,7 +113,8 @@ def parameters_of(resource: Resource[Any]) -> list[str]:
     return [SIZE, CURSOR, SORT, *resource.filters, *_view_readers(resource)]
 
 
-def _read(request: Request, readers: Mapping[str, Reader], faults: list[Detail]) -> dict[str, Any]:
+def read_parameters(request: Request, readers: Mapping[str, Reader], faults: list[Detail]) -> dict[str, Any]:
+    """What the readers make of their parameters; what they cannot read is added to the faults."""
     found: dict[str, Any] = {}
     for name, text in request.query_params.multi_items():
         reader = readers.get(name)

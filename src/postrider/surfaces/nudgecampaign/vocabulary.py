@@ -64,7 +64,13 @@ SOURCES = {"import": "import", "api": "api", "signup_form": "signup_form", "manu
 OTHER_SOURCE = "api"  # where another API was told a word of its own
 
 # The fields of a body that the engine calls otherwise.
-FIELDS = {"html": "html_content", "text": "text_content", "to": "recipients", "from": "from_email"}
+FIELDS = {
+    "html": "html_content",
+    "text": "text_content",
+    "to": "recipients",
+    "from": "from_email",
+    "list_id": "recipient_list_id",
+}
 
 # The count of a campaign's stats that a message in this state is part of.
 STATUSES: dict[Status, str | None] = {
@@ -84,7 +90,7 @@ _UNSAID = (
     EventKind.CAMPAIGN_RESUMED, EventKind.CAMPAIGN_CANCELLED, EventKind.ORGANIZATION_CREATED,
     EventKind.USER_INVITED, EventKind.USER_JOINED, EventKind.DOMAIN_VERIFIED, EventKind.DOMAIN_FAILED,
     EventKind.GOAL_CONVERTED, EventKind.REVENUE_RECORDED, EventKind.CUSTOM,
-    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
+    EventKind.CAMPAIGN_FAILED, EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),

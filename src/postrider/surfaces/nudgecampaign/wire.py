@@ -1,6 +1,7 @@
 """What stands in a request's body, as models that find every fault at once and tell its documented code."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -9,15 +10,21 @@ from pydantic import (
     PlainValidator,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from postrider.engine.errors import NotFound
 from postrider.kit import clock
+from postrider.kit.ids import RowId
+from postrider.kit.zones import zone
 from postrider.surfaces.common import fields
 from postrider.surfaces.common.errors import FAULTS_MAX
 from postrider.surfaces.common.fields import BAD_ADDRESS, OneLine, check_finite, fault, parse_address
 from postrider.surfaces.nudgecampaign.errors import Detail, Faulty
+from postrider.surfaces.nudgecampaign.ids import Noun, path_id
 from postrider.surfaces.nudgecampaign.limits import (
     CONTENT_MAX_CHARS,
     KEY_NAME_MAX_CHARS,
@@ -53,6 +60,22 @@ class Body(fields.Wire):
             raise _refused(error) from None
 
 
+class OptionalBody(Body):
+    """A body that may be left out: nothing is said then."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        return super().model_validate_json(json_data or b"{}", **options)
+
+
+class MayBeEmpty(Body):
+    """As Body; a request without a body says nothing."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        return super().model_validate_json(json_data or b"{}", **options)
+
+
 def _moment(text: Any) -> int:
     try:
         return read_at(text if isinstance(text, str) else "")
@@ -85,8 +108,32 @@ def _event(word: str) -> str:
     return word
 
 
-def _nothing_yet(text: str) -> str:
-    raise PydanticCustomError("not_found", "There is no such resource")
+def _zone(name: str) -> str:
+    if zone(name) is None:
+        raise fault("Input should be an IANA time zone such as Europe/Paris")
+    return name
+
+
+def _id_of(noun: Noun) -> Callable[[Any], RowId]:
+    """Reads the id of a resource; that there is one is for the engine to say."""
+
+    def read(given: Any) -> RowId:
+        if not isinstance(given, str):
+            raise PydanticCustomError("string_type", "Input should be a valid string")
+        try:
+            return path_id(noun, given)
+        except NotFound:
+            raise PydanticCustomError("not_found", "There is no such resource") from None
+
+    return read
+
+
+def _scheduled(text: Any) -> str:
+    """A date and time, whose zone may stand beside it: only shape is looked at here."""
+    if not isinstance(text, str):
+        raise PydanticCustomError("string_type", "Input should be a valid string")
+    _moment(text)
+    return text
 
 
 def _personalization(values: dict[str, Any]) -> dict[str, Any]:
@@ -106,8 +153,11 @@ Secret = Annotated[str, StringConstraints(min_length=1, max_length=SECRET_MAX_CH
 KeyName = Annotated[OneLine, StringConstraints(min_length=1, max_length=KEY_NAME_MAX_CHARS)]
 Text = Annotated[OneLine, StringConstraints(min_length=1, max_length=TEXT_MAX_CHARS)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_MAX_CHARS)]
-NoSuchId = Annotated[str, AfterValidator(_nothing_yet)]  # until a campaign may have a list or template
+ListId = Annotated[bytes, PlainValidator(_id_of(Noun.LIST), json_schema_input_type=str)]
+TemplateId = Annotated[bytes, PlainValidator(_id_of(Noun.TEMPLATE), json_schema_input_type=str)]
+Zone = Annotated[str, AfterValidator(_zone)]
 Personalization = Annotated[dict[str, Any], AfterValidator(_personalization)]
+ScheduledAt = Annotated[str, PlainValidator(_scheduled, json_schema_input_type=datetime)]
 EventName = Annotated[str, AfterValidator(_event), WithJsonSchema({"type": "string", "enum": list(NAMES)})]
 EventNames = Annotated[list[EventName], Field(min_length=1, max_length=2 * len(NAMES))]
 Scope = Annotated[str, AfterValidator(_scope), WithJsonSchema({"type": "string", "enum": list(SCOPES)})]
@@ -147,19 +197,60 @@ class CampaignChanges(Body):
     from_name: Annotated[OneLine, StringConstraints(max_length=TEXT_MAX_CHARS)] | None = None
     from_email: Email | None = None
     reply_to: Email | None = None
+    template_id: TemplateId | None = None
     html_content: Content = Field(default_factory=str)
     text_content: Annotated[str, StringConstraints(max_length=CONTENT_MAX_CHARS)] | None = None
-    recipient_list_id: NoSuchId | None = None
-    template_id: NoSuchId | None = None
+    recipient_list_id: ListId | None = None
     settings: Switches = Field(default_factory=Switches)
 
 
 class NewCampaign(CampaignChanges):
-    """A draft as its author writes it."""
+    """A draft as its author writes it; a template stands for the content that is left out."""
 
     name: Text
     subject: Text
-    html_content: Content
+
+    html_content: Annotated[str, StringConstraints(max_length=CONTENT_MAX_CHARS)] = Field(
+        default_factory=str, validate_default=True
+    )
+
+    @field_validator("html_content", mode="before")
+    @classmethod
+    def _has_content(cls, given: Any, info: ValidationInfo) -> Any:
+        if given == "" and "template_id" in info.data and info.data["template_id"] is None:
+            raise PydanticCustomError("missing", "Field required, or template_id")
+        return given
+
+
+class Departure(Body):
+    """When a campaign goes; without a time, now."""
+
+    scheduled_at: ScheduledAt | None = None
+    timezone: Zone | None = None
+    send_time_optimization: bool = False
+
+    def at(self, own_zone: str) -> int | None:
+        """The instant: a time without an offset is read in the body's zone, else in `own_zone`."""
+        if self.scheduled_at is None:
+            return None
+        return clock.from_iso(self.scheduled_at, zone(self.timezone or own_zone) or UTC)
+
+
+class Schedule(Departure):
+    """As Departure, in the future."""
+
+    scheduled_at: ScheduledAt
+
+
+class Leave(MayBeEmpty, Departure):
+    """As Departure; without a body, now."""
+
+
+class Twin(MayBeEmpty):
+    """How a copy of a campaign is called, and whether it keeps its list."""
+
+    name: Text | None = None
+    include_recipients: bool = False
 
 
 class WebhookChanges(Body):

@@ -11,6 +11,7 @@ from postrider.surfaces.common.windows import Windows
 
 FORM_FIELDS_MAX = 200
 ADDRESSES_MAX = 50  # of each address field of one mail; the contract's suggestion
+TARGETS_MAX = 250  # of a list that one mail goes to; the contract's
 TAGS_MAX = 50
 TAG_MAX_CHARS = 128
 RETRIEVED, RETRIEVED_MAX = 100, 100  # of a list that has pages

@@ -19,6 +19,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from postrider.engine.audience.model import Contact
+from postrider.engine.content import templates
+from postrider.engine.content.templates import Template
+from postrider.engine.messages import Stream
 from postrider.engine.sending import SendCommand
 from postrider.engine.sending.prepare import SUBJECT_MAX_CHARS
 from postrider.kit.address import NAME_MAX_CHARS, InvalidAddress, Mailbox, address_key, parse_address
@@ -82,6 +86,19 @@ class Book(NamedTuple):
 
 
 TO, CC, BCC, REPLY_TO = Book(20, 18, 19, 20), Book(20, 21, 22, 23), Book(24, 25, 26, 27), Book(28, 29, 30, 31)
+
+
+Targets = Sequence[Contact]  # of a list, those who are mailed
+
+
+class Named(NamedTuple):
+    """What the numbers of a request name; None for what they do not."""
+
+    template: Template | None = None
+    targets: Targets | None = None
+
+
+NOTHING = Named()
 
 
 class Address(BaseModel):
@@ -148,9 +165,19 @@ def _addresses(book: Book) -> Callable[[Any], list[Mailbox]]:
 
 def _recipients(value: Any, info: ValidationInfo) -> list[Mailbox]:
     found = _addresses(TO)(value)
-    if not found and "target_list_id" in info.data:  # where a list is named, its own fault is told
+    # Where a list is named that there is not, its own fault is told.
+    if not found and "targets" in info.data and not info.data["targets"]:
         raise _wrong(TO.no_list)
     return found
+
+
+def _copies(book: Book) -> Callable[[Any, ValidationInfo], list[Mailbox]]:
+    def read(value: Any, info: ValidationInfo) -> list[Mailbox]:
+        if not _is_empty(value) and info.data.get("targets") is not None:
+            raise fault("Mail to a list has no copies")
+        return _addresses(book)(value)
+
+    return read
 
 
 def _subject(value: Any) -> str:
@@ -171,7 +198,8 @@ def _content(needed_for: str, missing: int) -> Callable[[Any, ValidationInfo], s
     """A text, which must be there for its content type, unless a template was named."""
 
     def read(value: Any, info: ValidationInfo) -> str | None:
-        is_needed = info.data.get("content_type") == needed_for and "template_id" in info.data
+        has_none = "template" in info.data and info.data["template"] is None
+        is_needed = info.data.get("content_type") == needed_for and has_none
         if _is_empty(value):
             if is_needed:
                 raise _wrong(missing)
@@ -183,14 +211,26 @@ def _content(needed_for: str, missing: int) -> Callable[[Any, ValidationInfo], s
     return read
 
 
-def _unknown(missing: int) -> Callable[[Any], None]:
-    """An id of something that there is none of yet: whatever it names is unknown (contract: rule 28)."""
+def _template(value: Any, info: ValidationInfo) -> Template | None:
+    """The template of the number, as it was looked up; what must be filled has nothing here but a list's."""
+    if _is_empty(value):
+        return None
+    named: Named = info.context or NOTHING
+    if named.template is None:
+        raise _wrong(15)
+    lacking = templates.unfit(named.template, {}) if named.targets is None else []
+    if lacking:
+        raise fault("; ".join(each.message for each in lacking))
+    return named.template
 
-    def read(value: Any) -> None:
-        if not _is_empty(value):
-            raise _wrong(missing)
 
-    return read
+def _targets(value: Any, info: ValidationInfo) -> Targets | None:
+    if _is_empty(value):
+        return None
+    named: Named = info.context or NOTHING
+    if named.targets is None:
+        raise _wrong(16)
+    return named.targets
 
 
 def _context(invalid: int) -> Callable[[Any], int | None]:
@@ -251,19 +291,19 @@ class Mail(Wire):
     content_type: Annotated[str, _plain(_content_type, str)] = Field(
         None, alias="ContentType", validate_default=True
     )
-    template_id: Annotated[None, _plain(_unknown(15), int)] = Field(None, alias="TemplateID")
+    template: Annotated[Template | None, _plain(_template, int)] = Field(None, alias="TemplateID")
     html: Annotated[str | None, _plain(_content("html", 10), str)] = Field(
         None, alias="HtmlContent", validate_default=True
     )
     text: Annotated[str | None, _plain(_content("plain", 11), str)] = Field(
         None, alias="PlainContent", validate_default=True
     )
-    target_list_id: Annotated[None, _plain(_unknown(16), int)] = Field(None, alias="TargetListID")
+    targets: Annotated[Targets | None, _plain(_targets, int)] = Field(None, alias="TargetListID")
     to: Annotated[list[Mailbox], _plain(_recipients, Addresses)] = Field(
         None, alias="To", validate_default=True
     )
-    cc: Annotated[list[Mailbox], _plain(_addresses(CC), Addresses)] = Field([], alias="CC")
-    bcc: Annotated[list[Mailbox], _plain(_addresses(BCC), Addresses)] = Field([], alias="BCC")
+    cc: Annotated[list[Mailbox], _plain(_copies(CC), Addresses)] = Field([], alias="CC")
+    bcc: Annotated[list[Mailbox], _plain(_copies(BCC), Addresses)] = Field([], alias="BCC")
     reply_to: Annotated[list[Mailbox], _plain(_addresses(REPLY_TO), Addresses)] = Field([], alias="ReplyTo")
     list_id: Annotated[int | None, _plain(_context(35), int)] = Field(None, alias="ListID")
     subscriber_id: Annotated[int | None, _plain(_context(36), int)] = Field(None, alias="SubscriberID")
@@ -280,7 +320,10 @@ class Mail(Wire):
     sender_api_key: Any = Field(None, alias="SenderAPIKey", json_schema_extra={"type": "string"})
 
     def command(self) -> SendCommand:
-        """The engine's command; HtmlContent beside a plain ContentType is passed over."""
+        """The engine's command; HtmlContent is passed over where ContentType is plain, both with a template.
+
+        Mail to a list is filled for each contact; a template for others is filled here, by its defaults.
+        """
         context = {
             name: value
             for name, value in (
@@ -291,13 +334,19 @@ class Mail(Wire):
             )
             if value is not None
         }
+        html, text, to = self.html, self.text, self.to
+        if self.template is not None:
+            whole = templates.whole(self.template, {}) if self.targets is None else None
+            _, html, text = whole or self.template.content
+        if self.targets is not None:
+            to = [*to, *(Mailbox(each.email) for each in self.targets)]
         return SendCommand(
-            to=self.to,
+            to=to,
             cc=self.cc,
             bcc=self.bcc,
             subject=self.subject,
-            html=self.html if self.content_type == "html" else None,
-            text=self.text,
+            html=html if self.content_type == "html" else None,
+            text=text,
             from_=self.from_,
             reply_to=self.reply_to,
             headers=self.headers or {},
@@ -305,6 +354,7 @@ class Mail(Wire):
             metadata=context or None,
             track_opens=self.track_opens,
             track_clicks=self.track_links,
+            stream=Stream.SHARED if self.targets is None else Stream.BROADCAST,
             attachments=[file.attachment() for file in self.attachments or ()],
         )
 
@@ -314,10 +364,10 @@ _NAMES = {str(field.alias).lower(): str(field.alias) for field in Mail.model_fie
 }
 
 
-def read_mail(parameters: Parameters) -> Mail:
+def read_mail(parameters: Parameters, named: Named = NOTHING) -> Mail:
     """Raises Faulty with everything that is wrong, in the order of the checks."""
     try:
-        return Mail.model_validate(parameters.named(_NAMES))
+        return Mail.model_validate(parameters.named(_NAMES), context=named)
     except ValidationError as error:
         told = _told(error.errors(include_url=False, include_input=False))
     raise Faulty(Form.ERRORS, told)

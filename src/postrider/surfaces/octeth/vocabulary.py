@@ -25,7 +25,7 @@ _UNSAID = (
     EventKind.USER_INVITED, EventKind.USER_JOINED, EventKind.DOMAIN_VERIFIED, EventKind.DOMAIN_FAILED,
     EventKind.AUTOMATION_ENROLLED, EventKind.AUTOMATION_COMPLETED, EventKind.GOAL_CONVERTED,
     EventKind.REVENUE_RECORDED, EventKind.CUSTOM,
-    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
+    EventKind.CAMPAIGN_FAILED, EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),

@@ -10,15 +10,17 @@ from postrider.kit import clock
 from postrider.surfaces.common.operations import answer
 from postrider.surfaces.penguinmails.paging import Page
 
+CURRENCY = "USD"  # of all money here
+
 
 def done(data: Any, status: int = 200) -> Response:
     return answer({"success": True, "data": data}, status)
 
 
-def listed(items: Sequence[Any], page: Page, total: int) -> Response:
-    """One page of `total` items."""
+def listed(items: Sequence[Any], page: Page, total: int, **meta: Any) -> Response:
+    """One page of `total` items; `meta` stands beside the pagination."""
     pagination = {"page": page.page, "per_page": page.per_page, "total": total, "pages": page.of(total)}
-    return answer({"success": True, "data": items, "meta": {"pagination": pagination}})
+    return answer({"success": True, "data": items, "meta": {"pagination": pagination, **meta}})
 
 
 def time(at_ms: int) -> str:

@@ -6,7 +6,19 @@ from postrider.kit import json
 from postrider.surfaces.common.openapi import docs_routes
 from postrider.surfaces.common.operations import Manner, Operation, make_app
 from postrider.surfaces.common.services import Services, Surface
-from postrider.surfaces.penguinmails import api_keys, auth, contacts, emails, errors, sessions, webhooks
+from postrider.surfaces.penguinmails import (
+    analytics,
+    api_keys,
+    auth,
+    bulk,
+    campaigns,
+    contacts,
+    emails,
+    errors,
+    goals,
+    sessions,
+    webhooks,
+)
 from postrider.surfaces.penguinmails.keys import KEYS
 from postrider.surfaces.penguinmails.limits import Allowance
 from postrider.surfaces.penguinmails.webhook_format import FORMAT
@@ -17,6 +29,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *api_keys.OPERATIONS,
     *webhooks.OPERATIONS,
     *contacts.OPERATIONS,
+    *analytics.OPERATIONS,
+    *goals.OPERATIONS,
+    *campaigns.OPERATIONS,
+    *bulk.OPERATIONS,
 )
 
 

@@ -69,7 +69,7 @@ StageWord = Annotated[str, word_of(GIVEN_STAGES)]
 
 
 class ConsentFields(Body):
-    """What is said of consent; what is not there stays, and is false where nothing was said before."""
+    """What is said of consent; what is not there stays, and is shown as false where nothing was ever said."""
 
     email_marketing: bool | None = None
     sms_marketing: bool | None = None
@@ -175,7 +175,7 @@ def contact(known: Contact) -> dict[str, Any]:
         "tags": list(known.tags),
         CUSTOM: dict(known.properties),
         "consent": {
-            **{flag: getattr(consent, flag) for flag in FLAGS},
+            **{flag: getattr(consent, flag) is True for flag in FLAGS},
             "date_given": time(known.created_at if consent.given_at is None else consent.given_at),
             "ip_address": consent.ip_address,
             "user_agent": consent.user_agent,

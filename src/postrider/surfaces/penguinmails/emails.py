@@ -1,12 +1,14 @@
 """Single mail: sent, looked up, listed. A message's id here names one recipient's copy."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
 from postrider.engine import messages
-from postrider.engine.content import render
+from postrider.engine.content import render, templates
+from postrider.engine.content.templates import Template
 from postrider.engine.errors import NotFound, TemplateFault
 from postrider.engine.messages import Status
 from postrider.engine.sending import Receipt, Submission, prepare
@@ -22,6 +24,7 @@ from postrider.surfaces.penguinmails.limits import (
     ESTIMATED_DELIVERY_MS,
 )
 from postrider.surfaces.penguinmails.paging import read_query
+from postrider.surfaces.penguinmails.templates import template_of
 from postrider.surfaces.penguinmails.vocabulary import EMAIL_STATUSES, QUEUED, Which, email_status
 from postrider.surfaces.penguinmails.wire import EmailQuery, Mail
 
@@ -32,9 +35,9 @@ _BREAKS = re.compile(r"[\r\n\0]+")
 
 
 async def send_email(call: Call, mail: Mail) -> Response:
-    if mail.content.template_id is not None:
-        raise NotFound(noun="template")
-    submission = await sized(len(call.raw), _submission, call, mail)
+    template = await template_of(call, mail.content.template_id)
+    size = len(call.raw) + len(template.html if template else "")
+    submission = await sized(size, _submission, call, mail, template)
     receipt = await call.services.sender.send(submission)
     message_id = receipt.accepted[0].message_id
     return done(
@@ -93,9 +96,15 @@ OPERATIONS = (
 )  # fmt: skip
 
 
-def _submission(call: Call, mail: Mail) -> Submission:
+def _submission(call: Call, mail: Mail, template: Template | None) -> Submission:
+    """HTML of the request goes before the template's, and with it its text; values must fit the template."""
     key = read_key(call.request, f"{LABEL}:{call.operation.id}")
-    prepared, recipients = prepare(mail.command(), merge=True)
+    command = mail.command()
+    if template is not None:
+        content = templates.resolve(template, mail.values())
+        html, text = (command.html, command.text) if command.html else (content.html, content.text)
+        command = replace(command, html=html, text=command.text or text)
+    prepared, recipients = prepare(command, merge=True)
     return Submission(
         call.caller.principal,
         prepared,

@@ -3,13 +3,14 @@
 Three codes share the 400: what is absent, what is no address, and everything else or a mixture.
 """
 
+import re
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from postrider.engine import errors
-from postrider.engine.errors import EngineError, TemplateFault
+from postrider.engine.errors import EngineError
 from postrider.kit import clock
 from postrider.surfaces.common.errors import ErrorTable, Fault, Refused, Said, faults_of
 from postrider.surfaces.common.fields import BAD_ADDRESS
@@ -51,8 +52,8 @@ _ABOUT: dict[type[EngineError], str] = {  # the one field that an error without 
     errors.RecipientUnsubscribed: "to",
 }
 _FIELDS = {"html": "content.html", "text": "content.text", "from": "from.email"}  # the engine's name: ours
+_RECIPIENT = re.compile(r"recipients\.([0-9]+)")
 _SENTENCES = {MISSING: "This field is required", BAD_ADDRESS: "Invalid email format"}
-_PLACED = "line {line}, column {column}: {message}"
 _CODES_OF_ONE_KIND = {
     MISSING: (Said(400, "MISSING_REQUIRED_FIELD"), "A required field is missing"),
     BAD_ADDRESS: (Said(400, "INVALID_EMAIL_FORMAT"), "Email address format is invalid"),
@@ -108,19 +109,18 @@ def _worded(error: EngineError, faults: list[Fault]) -> tuple[Said, str]:
 
 
 def _faults(error: EngineError) -> list[Fault]:
-    """Everything that is wrong, by this dialect's names of fields; a template's fault with its place."""
+    """Everything that is wrong, by this dialect's names of fields."""
     if type(error) in _ABOUT:
         return [Fault(_ABOUT[type(error)], error.sentence)]
-    if isinstance(error, TemplateFault):
-        return [
-            Fault(_field(found["field"]), _PLACED.format_map(found))
-            for found in error.facts.get("faults", [error.facts])
-        ]
     return [Fault(_field(fault.field), fault.message) for fault in faults_of(error)]
 
 
 def _field(name: str) -> str:
-    return _FIELDS.get(name, name)
+    """A template's variables are filled by what stands in personalization."""
+    if (place := _RECIPIENT.match(name)) is not None:
+        return f"recipients[{place[1]}]{name[place.end() :]}"
+    noun, _, rest = name.partition("variables.")
+    return f"personalization.{rest}" if rest and not noun else _FIELDS.get(name, name)
 
 
 def _retry_after_s(error: EngineError) -> int:

@@ -8,6 +8,7 @@ from postrider.kit.ids import RowId, from_base32, to_base32
 
 MESSAGE, USER, KEY, ORGANIZATION, CAMPAIGN, TRACKING = "msg", "user", "key", "org", "campaign", "track"
 WEBHOOK, EVENT, CONTACT, IMPORT = "webhook", "wh", "contact", "import"
+GOAL, ANALYTICS_EVENT, BULK, TEMPLATE = "goal", "evt", "bulk", "tpl"
 
 
 def to_id(prefix: str, row_id: RowId) -> str:

@@ -12,6 +12,9 @@ from postrider.surfaces.common import request_id
 from postrider.surfaces.common.windows import Windows, counted_as
 
 BODY_MAX_BYTES = 10 * 1024 * 1024  # of a mail (plans.limits.max_content)
+RECIPIENTS_MAX = 10_000  # that one request names
+BATCH_SIZE, BATCH_SIZE_MAX = 100, 1_000_000
+DEFAULTS_MAX_BYTES = 8 * 1024  # of a campaign's variables
 IMPORT_MAX = 10_000  # contacts of one request
 PERSONALIZATION_MAX_BYTES = 64 * 1024
 VARIABLES_MAX = 100

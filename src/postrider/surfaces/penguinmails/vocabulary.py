@@ -8,6 +8,7 @@ from postrider.engine.audience.model import ContactSort, Stage
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Mark, Status
 from postrider.engine.principal import ALL_SCOPES
+from postrider.engine.sending.campaigns import CampaignStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ _UNSAID = (
     EventKind.CONTACT_SUBSCRIBED, EventKind.CAMPAIGN_PAUSED, EventKind.CAMPAIGN_RESUMED,
     EventKind.DOMAIN_VERIFIED, EventKind.DOMAIN_FAILED, EventKind.AUTOMATION_ENROLLED,
     EventKind.AUTOMATION_COMPLETED, EventKind.CUSTOM,
-    EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
+    EventKind.CAMPAIGN_FAILED, EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED,
 )  # fmt: skip
 EVENTS: dict[EventKind, str | None] = {
     **dict.fromkeys(_UNSAID),
@@ -79,6 +80,40 @@ EVENTS: dict[EventKind, str | None] = {
     EventKind.GOAL_CONVERTED: "goal.converted",
     EventKind.REVENUE_RECORDED: "revenue.recorded",
 }
+
+# There is no word for a pause: what is paused is on its way.
+CAMPAIGN_STATUSES: Mapping[CampaignStatus, str] = MappingProxyType(
+    {
+        CampaignStatus.DRAFT: "draft",
+        CampaignStatus.SCHEDULED: "scheduled",
+        CampaignStatus.SENDING: "sending",
+        CampaignStatus.PAUSED: "sending",
+        CampaignStatus.SENT: "sent",
+        CampaignStatus.CANCELLED: "cancelled",
+        CampaignStatus.FAILED: "failed",
+    }
+)
+_ACTIVE = (CampaignStatus.SCHEDULED, CampaignStatus.SENDING, CampaignStatus.PAUSED)
+# What a list is narrowed to by a word: "active" is in progress (contract: listCampaigns).
+CAMPAIGN_FILTERS: Mapping[str, tuple[CampaignStatus, ...]] = MappingProxyType(
+    {
+        **{
+            word: tuple(status for status, said in CAMPAIGN_STATUSES.items() if said == word)
+            for word in CAMPAIGN_STATUSES.values()
+        },
+        "active": _ACTIVE,
+    }
+)
+# A campaign's flags: the engine's switch, and what holds where nothing was said.
+SWITCHES: Mapping[str, tuple[str, bool]] = MappingProxyType(
+    {
+        "analytics_enabled": ("analytics", True),
+        "ai_optimization": ("ai_optimization", False),
+        "track_opens": ("track_opens", True),
+        "track_clicks": ("track_clicks", True),
+        "unsubscribe_enabled": ("auto_footer", True),
+    }
+)
 
 # Who was never said to be more is a subscriber (contract: createContact).
 STAGES: Mapping[Stage, str] = MappingProxyType(

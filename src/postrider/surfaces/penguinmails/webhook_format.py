@@ -8,15 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 from postrider.engine import engagement
+from postrider.engine.insight import Counts
 from postrider.engine.journal import EventKind
+from postrider.engine.sending.campaigns import CampaignStatus
 from postrider.engine.webhooks import Attempt, Format, Occasion, Rendered, Sample
 from postrider.kit import clock, json
 from postrider.kit.ids import RowId, to_uuid
+from postrider.kit.money import units
 from postrider.kit.seal import fingerprint
-from postrider.surfaces.penguinmails.answers import time, time_or_none
+from postrider.surfaces.penguinmails.analytics import overview
+from postrider.surfaces.penguinmails.answers import CURRENCY, money, time, time_or_none
 from postrider.surfaces.penguinmails.auth import LABEL
-from postrider.surfaces.penguinmails.ids import CAMPAIGN, EVENT, MESSAGE, ORGANIZATION, to_id
-from postrider.surfaces.penguinmails.vocabulary import EVENTS
+from postrider.surfaces.penguinmails.ids import CAMPAIGN, CONTACT, EVENT, GOAL, MESSAGE, ORGANIZATION, to_id
+from postrider.surfaces.penguinmails.vocabulary import CAMPAIGN_STATUSES, EVENTS
 
 NAMES = (
     "campaign.created", "campaign.scheduled", "campaign.sending", "campaign.sent", "campaign.cancelled",
@@ -75,6 +79,18 @@ def sample(asked: Sample) -> Rendered:
             },
             "campaign": campaign,
         }
+    elif word == "goal.converted":
+        data = {
+            "goal": {"id": to_id(GOAL, asked.event_id), "name": "purchase"},
+            "conversion": {
+                "contact_id": to_id(CONTACT, asked.event_id),
+                "campaign_id": campaign["id"],
+                "value": "$49.00",
+            },
+        }
+    elif word == "revenue.recorded":
+        amounts = {"amount": "$49.00", "total": "$510.00", "milestone": "$500.00"}
+        data = {"revenue": {"campaign_id": campaign["id"], **amounts}}
     return _rendered(event_id(asked), word, asked.at, data)
 
 
@@ -132,8 +148,23 @@ def _recipient(occasion: Occasion) -> Data:
 
 
 def _campaign(occasion: Occasion) -> Data | None:
-    name = _campaign_name(occasion)
-    return None if name is None else {"campaign": name}
+    """As the event told it; what became of it as it is known by now."""
+    event, campaign = occasion.event, occasion.campaign
+    told = event.data or {}
+    if event.campaign_id is None or not told:
+        return None
+    is_sent = event.kind is EventKind.CAMPAIGN_FINISHED
+    return {
+        "campaign": {
+            "id": to_id(CAMPAIGN, event.campaign_id),
+            "name": told["name"],
+            "type": None if campaign is None else campaign.label or campaign.kind,
+            "status": CAMPAIGN_STATUSES[CampaignStatus(told["status"])],
+            "scheduled_at": time_or_none(told["scheduled_at"]),
+            "sent_at": time(event.at) if is_sent else None,
+            "metrics": overview(occasion.counts or Counts({})),
+        }
+    }
 
 
 def _organization(occasion: Occasion) -> Data:
@@ -145,10 +176,39 @@ def _campaign_name(occasion: Occasion) -> Data | None:
     campaign = occasion.campaign
     if campaign is None:
         return None
-    return {"id": to_id(CAMPAIGN, campaign.id), "name": campaign.name, "type": campaign.kind}
+    return {
+        "id": to_id(CAMPAIGN, campaign.id),
+        "name": campaign.name,
+        "type": campaign.label or campaign.kind,
+    }
+
+
+def _goal(occasion: Occasion) -> Data:
+    event = occasion.event
+    data = event.data or {}
+    return {
+        "goal": {"id": to_id(GOAL, bytes.fromhex(data["goal"])), "name": data["goal_name"]},
+        "conversion": {
+            "contact_id": event.contact_id and to_id(CONTACT, event.contact_id),
+            "campaign_id": event.campaign_id and to_id(CAMPAIGN, event.campaign_id),
+            "value": money(units(data["amount"])),
+        },
+    }
+
+
+def _revenue(occasion: Occasion) -> Data | None:
+    """Told of a milestone alone, in dollars."""
+    event = occasion.event
+    data = event.data or {}
+    if "milestone" not in data or data["currency"] != CURRENCY or event.campaign_id is None:
+        return None
+    told = {name: money(units(data[name])) for name in ("amount", "total", "milestone")}
+    return {"revenue": {"campaign_id": to_id(CAMPAIGN, event.campaign_id), **told}}
 
 
 _NOUNS: dict[str, Callable[[Occasion], Data | None]] = {
+    "goal": _goal,
+    "revenue": _revenue,
     "email": _email,
     "campaign": _campaign,
     "organization": _organization,

@@ -134,6 +134,9 @@ class Content(Body):
         return value
 
 
+AnyContent = Annotated[Content, BeforeValidator(_html_alone, json_schema_input_type=Content | str)]
+
+
 class From(Body):
     email: Address
     name: Annotated[OneLine, Field(max_length=NAME_MAX_CHARS)] = ""
@@ -149,7 +152,7 @@ class Mail(Body):
 
     to: Address
     subject: Subject
-    content: Annotated[Content, BeforeValidator(_html_alone, json_schema_input_type=Content | str)]
+    content: AnyContent
     from_: From | None = Field(None, alias="from")
     reply_to: Address | None = None
     tracking: Tracking = Tracking()

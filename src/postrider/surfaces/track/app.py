@@ -1,4 +1,4 @@
-"""/track/o, /track/c, /track/u: a pixel always, a redirect only to links of the mail, an opt-out confirmed.
+"""/track/o, /track/c and the pages: a pixel always, a redirect only to links of the mail, a few questions.
 
 These answer strangers at the pace of a campaign: no store is asked for a pixel, a click reads one row unless
 its message was clicked a moment ago.
@@ -20,6 +20,7 @@ from postrider.surfaces.track.consent import Confirm, SignUp
 from postrider.surfaces.track.optouts import Unsubscribe
 from postrider.surfaces.track.preferences import Preferences
 from postrider.surfaces.track.render import page
+from postrider.surfaces.track.view import ViewInBrowser
 
 GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 TARGETS_MAX = 10_000
@@ -113,6 +114,7 @@ def make(services: Services) -> Starlette:
             Route("/o/{token}", Pixel(services), methods=["GET", "HEAD"]),
             Route("/c/{token}", Click(services), methods=["GET", "HEAD"]),
             Route("/u/{token}", Unsubscribe(services).__call__, methods=["GET", "POST"]),
+            Route("/v/{token}", ViewInBrowser(services).__call__, methods=["GET", "HEAD"]),
             Route("/p/{token}", Preferences(services).__call__, methods=["GET", "POST"]),
             Route("/f/{token}", SignUp(services).__call__, methods=["GET", "POST"]),
             Route("/confirm/{token}", Confirm(services).__call__, methods=["GET", "POST"]),

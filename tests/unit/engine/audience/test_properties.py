@@ -237,6 +237,10 @@ def test_reading_and_writing_need_their_scopes(world: World) -> None:
         lambda tx: properties.search(tx, nobody, "plan", Operator.EXISTS, limit=1),
         lambda tx: properties.create_group(tx, nobody, NewGroup(name="g")),
         lambda tx: properties.create_definition(tx, nobody, NewDefinition(name="d", type=PropertyType.TEXT)),
+        lambda tx: properties.change_group(tx, nobody, new_id(), name="g"),
+        lambda tx: properties.change_definition(tx, nobody, new_id(), label="d"),
+        lambda tx: properties.remove_group(tx, nobody, new_id()),
+        lambda tx: properties.remove_definition(tx, nobody, new_id()),
     ]
     for attempt in attempts:
         with pytest.raises(Forbidden):

@@ -17,6 +17,8 @@ from postrider.kit.ids import new_id
 
 START = 1_795_000_000_000 - 1_795_000_000_000 % clock.DAY
 DOMAINS = [new_id(), new_id(), None]
+CAMPAIGNS = [(None, None), (new_id(), None), (new_id(), 1), (new_id(), 2)]
+LINKS = ("https://example.com/a", "https://example.com/b", "https://example.com/a")
 TAGS = [(), ("news",), ("news", "spring"), ("spring", "spring")]
 AGENTS = ["Mozilla/5.0 (via ggpht.com GoogleImageProxy)", "Microsoft Outlook 16", "curl/8", None]
 
@@ -29,17 +31,22 @@ def random_event(world: World, dice: random.Random, message_id: bytes | None) ->
         data["human"] = human
     if (agent := dice.choice(AGENTS)) is not None:
         data["user_agent"] = agent
+    if dice.random() < 0.9:
+        data["link"] = dice.randrange(4)  # the last one is none of the mail's
     return world.event(kind, at, message_id, **data)
 
 
 async def live(world: World, dice: random.Random, *, events: int = 400) -> None:
     """Random events on some mails, recorded and followed in random portions."""
-    mails = [
-        world.mail(
-            START, domain_id=dice.choice(DOMAINS), tags=dice.choice(TAGS), stream=dice.choice([*Stream])
-        )
-        for _ in range(12)
-    ]
+    mails = []
+    for _ in range(12):
+        campaign_id, variant = dice.choice(CAMPAIGNS)
+        mails.append(
+            world.mail(
+                START, domain_id=dice.choice(DOMAINS), tags=dice.choice(TAGS), stream=dice.choice([*Stream]),
+                campaign_id=campaign_id, variant=variant, links=LINKS,
+            )
+        )  # fmt: skip
     unknown = [new_id(), None]
     told = [random_event(world, dice, dice.choice([*mails, *mails, *unknown])) for _ in range(events)]
     while told:
@@ -56,6 +63,10 @@ def spoil(tx: Tx) -> None:
     tx.exec_driver_sql("DELETE FROM rollups WHERE measure = 'delivered'")
     tx.exec_driver_sql("DELETE FROM tag_rollups WHERE tag = 'news'")
     tx.exec_driver_sql("UPDATE tag_rollups SET tag = 'nobody' WHERE tag = 'spring'")
+    tx.exec_driver_sql("UPDATE campaign_rollups SET count = count + 7 WHERE measure = 'opened_unique'")
+    tx.exec_driver_sql("DELETE FROM campaign_rollups WHERE measure = 'clicked'")
+    tx.exec_driver_sql("UPDATE campaign_counts SET count = count + 3, first_at = NULL WHERE link = 1")
+    tx.exec_driver_sql("DELETE FROM campaign_counts WHERE measure IN ('sent', 'clicked_human')")
 
 
 def spoil_sums(table: str, tx: Tx) -> None:

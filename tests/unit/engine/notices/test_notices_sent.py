@@ -45,6 +45,7 @@ FACTS: dict[Kind, dict[str, Any]] = {
     Kind.WEBHOOK_DISABLED: WEBHOOK,
     Kind.COMPLAINTS_HIGH: RATE,
     Kind.STREAM_PAUSED: RATE,
+    Kind.CAMPAIGN_PAUSED: {"name": "Spring", "reason": "9 of 60 mails bounced", "campaign_id": "0197"},
     Kind.ALERT_RAISED: ALERT,
     Kind.ALERT_CLEARED: ALERT,
     Kind.OPT_IN: {"sender": "Example Ltd", "email": "ann@example.com", "url": "https://example.com/confirm"},

@@ -15,7 +15,7 @@ from postrider.engine.errors import Invalid, QuotaExceeded
 from postrider.engine.jobs import Job
 from postrider.engine.messages import Stream
 from postrider.engine.principal import Principal
-from postrider.engine.sending import Routes, SendCommand, Submission, prepare, segments
+from postrider.engine.sending import Routes, SendCommand, Submission, expand, prepare, segments
 from postrider.engine.sending.routes import Delivery
 from postrider.kit.address import Mailbox
 from postrider.kit.ids import RowId
@@ -43,8 +43,8 @@ def principal(database: Database) -> Principal:
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "FOUND_AT_ONCE", 4)
-    monkeypatch.setattr(segments, "WRITTEN_AT_ONCE", 3)
+    monkeypatch.setattr(expand, "FOUND_AT_ONCE", 4)
+    monkeypatch.setattr(expand, "WRITTEN_AT_ONCE", 3)
 
 
 def save(database: Database, principal: Principal, *emails: str, **said: Any) -> list[RowId]:
@@ -56,20 +56,20 @@ def save(database: Database, principal: Principal, *emails: str, **said: Any) ->
 def accept(database: Database, principal: Principal, mail: SendCommand = MAIL, **more: Any) -> int:
     prepared, _ = prepare(mail, merge=True)
     command = segments.SegmentCommand(
-        Submission(principal, prepared, []), EVERYBODY, segments.variables_of(mail), **more
+        Submission(principal, prepared, []), EVERYBODY, expand.variables_of(mail), **more
     )
     checked = database.read_now(segments.check_segment, command, ROUTES)
     return database.write_now(segments.submit_segment, checked).accepted
 
 
 def claim(database: Database, owner: str = "us") -> Job:
-    job = database.write_now(jobs.claim_job, owner, [segments.KIND])
+    job = database.write_now(jobs.claim_job, owner, [expand.KIND])
     assert job is not None
     return job
 
 
 async def run(database: Database, job: Job, owner: str = "us", *, is_over: bool = False) -> None:
-    await segments.expand(database, job, owner, lambda: is_over, ROUTES)
+    await expand.expand(database, job, owner, lambda: is_over, ROUTES)
 
 
 def mailed(database: Database, principal: Principal) -> list[str]:
@@ -91,7 +91,7 @@ async def test_everybody_is_mailed_once_however_many_turns_it_takes(
         assert len(done) <= turn * 3
     await run(database, claim(database))
     assert mailed(database, principal) == sorted(PEOPLE)
-    assert database.write_now(jobs.claim_job, "us", [segments.KIND]) is None
+    assert database.write_now(jobs.claim_job, "us", [expand.KIND]) is None
 
 
 async def test_a_worker_that_lost_the_job_writes_nothing(database: Database, principal: Principal) -> None:
@@ -100,7 +100,7 @@ async def test_a_worker_that_lost_the_job_writes_nothing(database: Database, pri
     dead = claim(database, "dead")
     await run(database, dead, "dead", is_over=True)
     taken = claim(database, "us")
-    with pytest.raises(segments.Lost):
+    with pytest.raises(expand.Lost):
         await run(database, dead, "dead")
     assert len(mailed(database, principal)) == 3
     await run(database, taken)
@@ -145,4 +145,4 @@ def test_a_plan_without_room_for_all_refuses_the_whole(database: Database, princ
     database.write_now(accounts.use, {principal.organization_id: (allowed - 5, allowed)})
     with pytest.raises(QuotaExceeded):
         accept(database, principal)
-    assert database.write_now(jobs.claim_job, "us", [segments.KIND]) is None
+    assert database.write_now(jobs.claim_job, "us", [expand.KIND]) is None

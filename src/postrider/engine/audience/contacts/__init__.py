@@ -1,8 +1,10 @@
 """Contacts: one address of an organization each, and what is known of its owner."""
 
+from postrider.engine.audience.contacts.agreed import refusing_tracking
 from postrider.engine.audience.contacts.find import (
     PAGE_MAX,
     by_address,
+    by_keys,
     count,
     cursor_of,
     get,
@@ -22,6 +24,7 @@ __all__ = [
     "Cursor",
     "Read",
     "by_address",
+    "by_keys",
     "change",
     "count",
     "create",
@@ -32,6 +35,7 @@ __all__ = [
     "many",
     "page",
     "read",
+    "refusing_tracking",
     "save",
     "status_of",
     "subscribe",

@@ -38,6 +38,11 @@ def by_address(tx: Tx, principal: Principal, email: str) -> Contact:
     raise NotFound(noun="contact")
 
 
+def by_keys(tx: Tx, organization_id: int, keys: Iterable[str]) -> list[Contact]:
+    """Those who have one of these address keys, without their tags and lists; one statement."""
+    return store.by_keys(tx, organization_id, keys)
+
+
 def many(tx: Tx, organization_id: int, ids: Iterable[RowId]) -> dict[RowId, Contact]:
     """Those of these ids that are contacts of the organization, in the order asked; three statements."""
     wanted = list(dict.fromkeys(ids))

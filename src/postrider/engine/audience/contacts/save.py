@@ -13,6 +13,7 @@ from postrider.db.database import Tx
 from postrider.engine import journal, suppression
 from postrider.engine.audience import lists, properties, tags
 from postrider.engine.audience.contacts import rules, store
+from postrider.engine.audience.contacts.agreed import keep_marketing
 from postrider.engine.audience.contacts.rules import Draft, Read
 from postrider.engine.audience.model import (
     Contact,
@@ -29,7 +30,7 @@ from postrider.engine.errors import Conflict, Invalid, NotFound
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.principal import Principal
 from postrider.engine.suppression import Entry, Scope, Source
-from postrider.kit import clock, json
+from postrider.kit import clock
 from postrider.kit.ids import RowId, new_id
 
 WRITE = "contacts:write"
@@ -71,6 +72,7 @@ class _Batch:
     definitions: properties.Definitions
     lists: set[RowId]
     cards: dict[str, Card] = field(default_factory=dict)
+    entered: set[str] = field(default_factory=set)  # addresses of new ones on which something is entered
 
 
 def save(
@@ -218,7 +220,7 @@ def _apply(batch: _Batch, card: Card, draft: Draft, *, is_new: bool) -> list[Fau
     merged = {key: value for key, value in {**before, **kept}.items() if value is not None}
     if given.properties and len(merged) > properties.KEYS_MAX:
         faults.append(Fault("properties", f"A contact has at most {properties.KEYS_MAX} properties"))
-    elif given.properties and len(json.dump_bytes(merged)) > properties.ALL_MAX_BYTES:
+    elif given.properties and not properties.is_within(merged):
         shown = f"A contact's properties have at most {properties.ALL_MAX_BYTES} bytes as JSON"
         faults.append(Fault("properties", shown))
     its_tags = _together(card.tags, draft.tags, given.replaces_tags)
@@ -287,6 +289,7 @@ def _write(tx: Tx, batch: _Batch, origin: Origin) -> set[RowId]:
     _link(tx, batch, made, written)
     _outlast_pauses(tx, batch)
     _enter(tx, batch, [card for card in batch.cards.values() if card.id not in lost])
+    _keep_marketing(tx, batch, made, written)
     _tell(tx, batch, [*made, *written], changed, origin)
     return lost
 
@@ -295,6 +298,7 @@ def _settle_new(tx: Tx, batch: _Batch, new: Sequence[Card]) -> None:
     """The status of new contacts."""
     pairs = [(batch.organization_id, card.row["address_key"]) for card in new]
     entries = suppression.check(tx, pairs) if pairs else {}
+    batch.entered = {key for _, key in entries}
     for card, pair in zip(new, pairs, strict=True):
         standing = rules.status_of(entries.get(pair, ()))
         asked = Status.SUBSCRIBED if card.asked is None else card.asked
@@ -329,6 +333,28 @@ def _outlast_pauses(tx: Tx, batch: _Batch) -> None:
     for card in cards:
         found = entries.get((batch.organization_id, card.row["address_key"]), ())
         card.entered = card.entered or any(each.expires_at is not None for each in found)
+
+
+def _keep_marketing(tx: Tx, batch: _Batch, made: Sequence[Card], written: Sequence[Card]) -> None:
+    """Of new ones that agree only those matter on whose addresses something is entered already."""
+    said = [
+        (card.row["address_key"], card.row["consent"])
+        for card in made
+        if card.row["consent"] is not None
+        and (card.row["consent"].email_marketing is False or card.row["address_key"] in batch.entered)
+    ]
+    said += [(card.row["address_key"], card.row["consent"]) for card in written if _says_anew(card)]
+    keep_marketing(tx, batch.organization_id, said)
+
+
+def _says_anew(card: Card) -> bool:
+    """Whether what it says of marketing, or the address it says it of, is another than before."""
+    was, row = card.was, card.row
+    assert was is not None
+    if row["consent"] is None or (row["consent"] is was.consent and row["address_key"] == was.address_key):
+        return False
+    before = was.consent.email_marketing if was.consent else None
+    return row["consent"].email_marketing is not before or row["address_key"] != was.address_key
 
 
 def _changes(card: Card) -> list[str]:

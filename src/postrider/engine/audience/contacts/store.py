@@ -55,6 +55,14 @@ _update = Batch(
     organization_id=int,
     **{name: _TYPES.get(name, str) for name in CHANGED},
 )
+# As kit.json writes a Consent; PostgreSQL's driver wants % doubled, and to SQLite two are as good as one.
+_refusing_tracking = Batch(
+    """SELECT c.organization_id, c.address_key FROM v JOIN contacts c
+         ON c.organization_id = v.organization_id AND c.address_key = v.address_key
+       WHERE c.consent LIKE '%%"tracking":false%%'""",
+    organization_id=int,
+    address_key=str,
+)
 _set_status = Statement(
     """UPDATE contacts SET status = :status, subscribed_at = :subscribed_at,
          unsubscribed_at = :unsubscribed_at, updated_at = :now
@@ -111,6 +119,11 @@ def by_ids(
     statement = _hold_by_id if held else _by_id
     rows = statement(tx, [(organization_id, each) for each in sorted(set(ids))])
     return [contact_of(row, tags.get(row[1], ()), lists.get(row[1], ())) for row in rows]
+
+
+def refusing_tracking(tx: Tx, addresses: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Whose consent says no to being tracked; an agent's name cannot look so: JSON escapes quotes."""
+    return {(row[0], row[1]) for row in _refusing_tracking(tx, sorted(set(addresses)))}
 
 
 def insert(tx: Tx, organization_id: int, rows: Sequence[Mapping[str, Any]]) -> set[RowId]:

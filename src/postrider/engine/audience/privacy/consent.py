@@ -101,7 +101,7 @@ def is_confirmed(contact: Contact, token: Token) -> bool:
 
 def _consent(visitor: Visitor, *, given_at: int | None) -> Consent:
     return Consent(
-        email_marketing=given_at is not None,
+        email_marketing=None if given_at is None else True,
         given_at=given_at,
         ip_address=visitor.ip_address[:IP_MAX_CHARS] or None,
         user_agent=visitor.user_agent[:AGENT_MAX_CHARS] or None,

@@ -1,6 +1,12 @@
 """Properties of contacts: free ones and defined ones, checked, indexed in their values' order, searched."""
 
-from postrider.engine.audience.properties.check import check, check_value, is_key
+from postrider.engine.audience.properties.change import (
+    change_definition,
+    change_group,
+    remove_definition,
+    remove_group,
+)
+from postrider.engine.audience.properties.check import check, check_value, is_key, is_within
 from postrider.engine.audience.properties.compare import is_same
 from postrider.engine.audience.properties.define import (
     create_definition,
@@ -42,6 +48,8 @@ __all__ = [
     "PropertyGroup",
     "PropertyKey",
     "Rule",
+    "change_definition",
+    "change_group",
     "check",
     "check_value",
     "create_definition",
@@ -50,9 +58,12 @@ __all__ = [
     "encode",
     "is_key",
     "is_same",
+    "is_within",
     "keys",
     "list_definitions",
     "list_groups",
+    "remove_definition",
+    "remove_group",
     "search",
     "write_values",
 ]

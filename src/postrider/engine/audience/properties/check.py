@@ -10,6 +10,7 @@ from typing import Any
 from postrider.engine.audience.model import Fault
 from postrider.engine.audience.properties.kinds import BadValue, read
 from postrider.engine.audience.properties.model import (
+    ALL_MAX_BYTES,
     DEPTH_MAX,
     ITEMS_MAX,
     KEY_MAX_CHARS,
@@ -22,6 +23,7 @@ from postrider.kit import json
 BAD_KEY = f"A property's name has 1 to {KEY_MAX_CHARS} printable characters and no space at either end"
 REQUIRED = "is required"
 _NUMBER_MAX = 1e308
+_JSON_MAX = 6  # bytes of one character in JSON, and more than is around a key and its value
 _SHORT_CHARS = VALUE_MAX_CHARS // 6 - 1  # of ASCII are within the limit however JSON writes them
 
 
@@ -55,6 +57,14 @@ def check(
 def is_key(key: str) -> bool:
     """Whether a property may be called so."""
     return 1 <= len(key) <= KEY_MAX_CHARS and key.isprintable() and key == key.strip()
+
+
+def is_within(kept: Mapping[str, Any]) -> bool:
+    """Whether a contact's properties stay within ALL_MAX_BYTES; most do by far, which is seen at once."""
+    chars = 0
+    for key, value in kept.items():
+        chars += len(key) + (len(value) if isinstance(value, str) else ALL_MAX_BYTES)
+    return _JSON_MAX * (chars + len(kept)) <= ALL_MAX_BYTES or len(json.dump_bytes(kept)) <= ALL_MAX_BYTES
 
 
 def check_value(value: Any) -> None:

@@ -1,7 +1,8 @@
 """Groups and definitions of properties: making them and listing them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from postrider.db.database import Tx
@@ -55,9 +56,7 @@ def list_groups(tx: Tx, principal: Principal) -> list[PropertyGroup]:
 def create_group(tx: Tx, principal: Principal, new: NewGroup) -> PropertyGroup:
     """Raises Invalid, and Conflict where the name is taken."""
     principal.require(WRITE)
-    _check_name(new.name)
-    _check_texts(label=(new.label, LABEL_MAX_CHARS), description=(new.description, DESCRIPTION_MAX_CHARS))
-    _check_order(new.display_order)
+    check_group(new)
     if store.count_groups(tx, principal.organization_id) >= GROUPS_MAX:
         raise Invalid(field="name", message=f"An account has at most {GROUPS_MAX} property groups")
     group = PropertyGroup(
@@ -84,9 +83,7 @@ def create_definition(tx: Tx, principal: Principal, new: NewDefinition) -> Defin
     """Values written from now on are checked by it; those there stay. Raises Invalid, Conflict."""
     principal.require(WRITE)
     organization_id = principal.organization_id
-    definition = _checked(organization_id, new)
-    if new.group_id is not None and not store.has_group(tx, organization_id, new.group_id):
-        raise Invalid(field="group_id", message="There is no such property group")
+    definition = checked(tx, organization_id, new)
     if store.count_definitions(tx, organization_id) >= DEFINITIONS_MAX:
         raise Invalid(field="name", message=f"An account has at most {DEFINITIONS_MAX} defined properties")
     if not store.insert_definition(tx, definition):
@@ -94,16 +91,41 @@ def create_definition(tx: Tx, principal: Principal, new: NewDefinition) -> Defin
     return next(each for each in store.definitions(tx, organization_id, name=new.name, limit=1))
 
 
-def _checked(organization_id: int, new: NewDefinition) -> Definition:
-    _check_name(new.name)
-    _check_texts(
-        label=(new.label, LABEL_MAX_CHARS),
-        help_text=(new.help_text, DESCRIPTION_MAX_CHARS),
-        placeholder=(new.placeholder, LABEL_MAX_CHARS),
+def check_group(new: NewGroup) -> None:
+    """Raises Invalid with all that is wrong with a group."""
+    _check_all(
+        lambda: _check_name(new.name),
+        lambda: _check_text("label", new.label, LABEL_MAX_CHARS),
+        lambda: _check_text("description", new.description, DESCRIPTION_MAX_CHARS),
+        lambda: _check_order(new.display_order),
     )
-    _check_order(new.display_order)
+
+
+def checked(tx: Tx, organization_id: int, new: NewDefinition) -> Definition:
+    """The definition as it is kept, newly made; raises Invalid with all that is wrong with it."""
+    definition = _plain(organization_id, new)
+    rules: dict[str, Any] = {}
+
+    def check_rule(name: str, limit: Any) -> None:
+        rules[name] = _rule(definition, name, limit)
+
+    _check_all(
+        lambda: _check_name(new.name),
+        lambda: _check_text("label", new.label, LABEL_MAX_CHARS),
+        lambda: _check_text("help_text", new.help_text, DESCRIPTION_MAX_CHARS),
+        lambda: _check_text("placeholder", new.placeholder, LABEL_MAX_CHARS),
+        lambda: _check_order(new.display_order),
+        lambda: _check_options(definition),
+        *[partial(check_rule, name, limit) for name, limit in new.rules.items()],
+        lambda: _check_there(tx, organization_id, new.group_id),
+    )
+    definition = replace(definition, rules=rules)
+    return replace(definition, default_value=_default(definition, new.default_value))
+
+
+def _plain(organization_id: int, new: NewDefinition) -> Definition:
     now = clock.now_ms()
-    definition = Definition(
+    return Definition(
         organization_id=organization_id,
         id=ids.new_id(),
         name=new.name,
@@ -121,10 +143,18 @@ def _checked(organization_id: int, new: NewDefinition) -> Definition:
         created_at=now,
         updated_at=now,
     )
-    _check_options(definition)
-    rules = {name: _rule(definition, name, limit) for name, limit in new.rules.items()}
-    definition = replace(definition, rules=rules)
-    return replace(definition, default_value=_default(definition, new.default_value))
+
+
+def _check_all(*checks: Callable[[], None]) -> None:
+    """Raises one Invalid with what each of them raises."""
+    faults = []
+    for check in checks:
+        try:
+            check()
+        except Invalid as refused:
+            faults.append(refused.facts)
+    if faults:
+        raise Invalid(**faults[0], faults=faults)
 
 
 def _check_name(name: str) -> None:
@@ -132,10 +162,14 @@ def _check_name(name: str) -> None:
         raise Invalid(field="name", message=BAD_KEY)
 
 
-def _check_texts(**texts: tuple[str | None, int]) -> None:
-    for field, (text, limit) in texts.items():
-        if text is not None and (len(text) > limit or "\x00" in text):
-            raise Invalid(field=field, message=f"At most {limit} characters, none of them NUL")
+def _check_text(field: str, text: str | None, limit: int) -> None:
+    if text is not None and (len(text) > limit or "\x00" in text):
+        raise Invalid(field=field, message=f"At most {limit} characters, none of them NUL")
+
+
+def _check_there(tx: Tx, organization_id: int, group_id: RowId | None) -> None:
+    if group_id is not None and not store.hold_group(tx, organization_id, group_id):
+        raise Invalid(field="group_id", message="There is no such property group")
 
 
 def _check_order(display_order: int) -> None:

@@ -7,10 +7,13 @@ Numbers stand before texts, texts before what only exists (objects, empty lists)
 import math
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 VALUE_MAX_BYTES = 200  # of an encoded text, its kind not counted
+REMEMBERED = 8_192  # texts whose bytes are kept: many contacts have the same city, plan or size
+REMEMBERED_MAX_CHARS = 64
 ORDERED_BYTES = 184  # of a longer text are kept; a hash of the whole follows, so that equal stays equal
 NUMBER, TEXT, OPAQUE, END = b"\x10", b"\x20", b"\x30", b"\x40"
 _HASH_BYTES = VALUE_MAX_BYTES - ORDERED_BYTES
@@ -78,6 +81,11 @@ def _encode_one(value: Any) -> bytes:
 
 
 def _encode_text(value: str) -> bytes:
+    return _encode_short(value) if len(value) <= REMEMBERED_MAX_CHARS else TEXT + _shorten(_octets(value))
+
+
+@lru_cache(REMEMBERED)
+def _encode_short(value: str) -> bytes:
     return TEXT + _shorten(_octets(value))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, update
 
 from postrider.db.database import Tx
 from postrider.db.portable import Batch, Statement, insert_batch
@@ -99,10 +99,10 @@ def count_groups(tx: Tx, organization_id: int) -> int:
     return tx.execute(query).scalar_one()
 
 
-def has_group(tx: Tx, organization_id: int, group_id: RowId) -> bool:
-    table = property_groups.c
-    query = select(table.id).where(table.organization_id == organization_id, table.id == group_id)
-    return tx.execute(query).first() is not None
+def hold_group(tx: Tx, organization_id: int, group_id: RowId) -> bool:
+    """Whether there is such a group; nobody removes it before this transaction ends."""
+    query = select(property_groups.c.id).where(*_is_group(organization_id, group_id))
+    return tx.execute(query.with_for_update(read=True, key_share=True)).first() is not None
 
 
 def insert_group(tx: Tx, group: PropertyGroup) -> bool:
@@ -111,10 +111,35 @@ def insert_group(tx: Tx, group: PropertyGroup) -> bool:
     return bool(_insert_group(tx, [(group.organization_id, group.id, *values)]))
 
 
+def change_group(tx: Tx, group: PropertyGroup) -> None:
+    values = {
+        "name": group.name,
+        "label": group.label,
+        "description": group.description,
+        "display_order": group.display_order,
+    }
+    tx.execute(update(property_groups).where(*_is_group(group.organization_id, group.id)).values(**values))
+
+
+def remove_group(tx: Tx, organization_id: int, group_id: RowId) -> bool:
+    """Whether it was there; its definitions stand in none from now on."""
+    gone = tx.execute(delete(property_groups).where(*_is_group(organization_id, group_id))).rowcount == 1
+    table = property_definitions.c
+    inside = (table.organization_id == organization_id, table.group_id == group_id)
+    tx.execute(update(property_definitions).where(*inside).values(group_id=None))
+    return gone
+
+
 def definitions(
-    tx: Tx, organization_id: int, *, group_id: RowId | None = None, name: str | None = None, limit: int
+    tx: Tx,
+    organization_id: int,
+    *,
+    group_id: RowId | None = None,
+    name: str | None = None,
+    definition_id: RowId | None = None,
+    limit: int,
 ) -> list[Definition]:
-    """All, or those of a group or a name, in display order."""
+    """All, or those of a group, a name or an id, in display order."""
     table, keys = property_definitions.c, property_keys.c
     used = and_(keys.organization_id == table.organization_id, keys.name == table.name)
     query = (
@@ -126,6 +151,8 @@ def definitions(
         query = query.where(table.group_id == group_id)
     if name is not None:
         query = query.where(table.name == name)
+    if definition_id is not None:
+        query = query.where(table.id == definition_id)
     return [
         _definition(row) for row in tx.execute(query.order_by(table.display_order, table.id).limit(limit))
     ]
@@ -167,6 +194,34 @@ def insert_definition(tx: Tx, definition: Definition) -> bool:
         definition.updated_at,
     )
     return bool(_insert_definition(tx, [row]))
+
+
+def change_definition(tx: Tx, definition: Definition) -> None:
+    """All of it but its name and when it was made."""
+    table = property_definitions.c
+    mine = (table.organization_id == definition.organization_id, table.id == definition.id)
+    values = {
+        "label": definition.label,
+        "type": definition.type.value,
+        "group_id": definition.group_id,
+        "options": definition.options,
+        "is_required": int(definition.is_required),
+        "is_visible": int(definition.is_visible),
+        "default_value": definition.default_value,
+        "rules": definition.rules,
+        "help_text": definition.help_text,
+        "placeholder": definition.placeholder,
+        "display_order": definition.display_order,
+        "updated_at": definition.updated_at,
+    }
+    tx.execute(update(property_definitions).where(*mine).values(**values))
+
+
+def remove_definition(tx: Tx, organization_id: int, definition_id: RowId) -> bool:
+    """Whether it was there."""
+    table = property_definitions.c
+    mine = (table.organization_id == organization_id, table.id == definition_id)
+    return tx.execute(delete(property_definitions).where(*mine)).rowcount == 1
 
 
 def key_names(tx: Tx, organization_id: int) -> set[str]:
@@ -288,6 +343,10 @@ def containing(tx: Tx, part: bytes) -> Conditions:
     """Texts in which `part` stands."""
     is_in = "position(:part IN value)" if tx.dialect.name == "postgresql" else "instr(value, :part)"
     return [*between(TEXT, OPAQUE), text(f"{is_in} > 0").bindparams(part=part)]  # type: ignore[list-item]
+
+
+def _is_group(organization_id: int, group_id: RowId) -> tuple[ColumnElement[bool], ...]:
+    return (property_groups.c.organization_id == organization_id, property_groups.c.id == group_id)
 
 
 def _of_key(organization_id: int, key_number: int) -> tuple[ColumnElement[bool], ...]:

@@ -32,7 +32,7 @@ from postrider.engine.audience.segments.model import (
     Segment,
 )
 from postrider.engine.audience.segments.parse import parse, to_json
-from postrider.engine.audience.segments.refresh import refresh
+from postrider.engine.audience.segments.refresh import is_to_note, note_asked, refresh, refresh_due
 
 __all__ = [
     "Changed",
@@ -53,12 +53,15 @@ __all__ = [
     "delete",
     "evaluate",
     "get",
+    "is_to_note",
     "matching",
     "members",
+    "note_asked",
     "page",
     "parse",
     "preview",
     "refresh",
+    "refresh_due",
     "remove",
     "segments_of",
     "to_json",

@@ -50,6 +50,8 @@ def create(
         is_dynamic=int(criteria is not None),
         criteria=None if criteria is None else to_json(criteria),
         round=0,
+        asked_at=now,
+        refresh_at=None if criteria is None else now,
         created_at=now,
         updated_at=now,
     )
@@ -88,12 +90,12 @@ def update(
 ) -> Segment:
     """What is None stays, "" empties a description; `match` and `items` are those of the criteria.
 
-    New criteria leave the members as they are until the next refresh. Raises NotFound, Invalid; also for
-    criteria of a static segment.
+    New criteria leave the members as they are until the next refresh, which is due at once. Raises NotFound,
+    Invalid; also for criteria of a static segment.
     """
     principal.require(WRITE)
-    row = _existing(tx, principal, segment_id)
-    values: dict[str, object] = {"updated_at": clock.now_ms()}
+    row, now = _existing(tx, principal, segment_id), clock.now_ms()
+    values: dict[str, object] = {"updated_at": now, "asked_at": now}
     if name is not None:
         values["name"] = _name(name)
     if description is not None:
@@ -102,7 +104,9 @@ def update(
         if not row.is_dynamic:
             raise Invalid(field="criteria", message="A static segment has no filters")
         kept = parse(row.criteria)
-        values["criteria"] = to_json(Criteria(match or kept.match, items or kept.items))
+        criteria = to_json(Criteria(match or kept.match, items or kept.items))
+        # A refresh that is under way goes by the old ones: it gives up, as for a newer one.
+        store.begin_round(tx, row.organization_id, segment_id, criteria=criteria, refresh_at=now)
     store.change(tx, principal.organization_id, segment_id, **values)
     return _segment(_existing(tx, principal, segment_id))
 
@@ -180,7 +184,7 @@ def add(tx: Tx, principal: Principal, segment_id: RowId, contact_ids: Sequence[R
     """
     segment, ids = _to_change(tx, principal, segment_id, contact_ids)
     known = store.existing(tx, principal.organization_id, ids)
-    added = store.add_members(tx, segment, [each for each in ids if each in known]) if known else 0
+    added = len(store.add_members(tx, segment, [each for each in ids if each in known])) if known else 0
     unknown = tuple(each for each in ids if each not in known)
     return Changed(added, segment.contacts + added, unknown)
 
@@ -188,7 +192,7 @@ def add(tx: Tx, principal: Principal, segment_id: RowId, contact_ids: Sequence[R
 def remove(tx: Tx, principal: Principal, segment_id: RowId, contact_ids: Sequence[RowId]) -> Changed:
     """As add; ids of no member change nothing."""
     segment, ids = _to_change(tx, principal, segment_id, contact_ids)
-    removed = store.remove_members(tx, segment, ids)
+    removed = len(store.remove_members(tx, segment, ids))
     return Changed(removed, segment.contacts - removed)
 
 
@@ -229,6 +233,8 @@ def _segment(row: AnyRow) -> Segment:
         contacts=row.contacts,
         round=row.round,
         refreshed_at=row.refreshed_at,
+        asked_at=row.asked_at,
+        refresh_at=row.refresh_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

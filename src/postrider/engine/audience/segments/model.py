@@ -256,6 +256,8 @@ class Segment:
     contacts: int
     round: int
     refreshed_at: int | None
+    asked_at: int | None  # to a day
+    refresh_at: int | None  # None: never by itself
     created_at: int
     updated_at: int
 

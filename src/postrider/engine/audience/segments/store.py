@@ -99,18 +99,22 @@ def existing(tx: Tx, organization_id: int, ids: Sequence[RowId]) -> set[RowId]:
     return {row[0] for row in _existing(tx, [(organization_id, each) for each in ids])}
 
 
-def add_members(tx: Tx, segment: AnyRow, ids: Sequence[RowId]) -> int:
-    """How many were not there; the segment's counter follows."""
-    added = len(_add_members(tx, [(segment.organization_id, segment.id, each) for each in ids]))
-    _shift(tx, segment, added)
+def add_members(tx: Tx, segment: AnyRow, ids: Sequence[RowId]) -> list[RowId]:
+    """Who was not there, in no order; the segment's counter follows."""
+    added = [
+        row[0] for row in _add_members(tx, [(segment.organization_id, segment.id, each) for each in ids])
+    ]
+    _shift(tx, segment, len(added))
     return added
 
 
-def remove_members(tx: Tx, segment: AnyRow, ids: Sequence[RowId]) -> int:
-    """How many were there; the segment's counter follows."""
-    removed = len(_remove_members(tx, [(segment.organization_id, segment.id, each) for each in ids]))
-    _shift(tx, segment, -removed)
-    return removed
+def remove_members(tx: Tx, segment: AnyRow, ids: Sequence[RowId]) -> list[RowId]:
+    """Who was there, in no order; the segment's counter follows."""
+    gone = [
+        row[0] for row in _remove_members(tx, [(segment.organization_id, segment.id, each) for each in ids])
+    ]
+    _shift(tx, segment, -len(gone))
+    return gone
 
 
 def drop_members(tx: Tx, organization_id: int, segment_id: RowId, limit: int) -> int:
@@ -187,10 +191,21 @@ def change(tx: Tx, organization_id: int, segment_id: RowId, **values: Any) -> No
     tx.execute(update(segments).where(*_is(organization_id, segment_id)).values(**values))
 
 
-def begin_round(tx: Tx, organization_id: int, segment_id: RowId) -> AnyRow | None:
+def begin_round(tx: Tx, organization_id: int, segment_id: RowId, **values: Any) -> AnyRow | None:
     """The segment with a new round begun: the refreshes of earlier ones give up."""
-    begun = update(segments).where(*_is(organization_id, segment_id)).values(round=segments.c.round + 1)
+    begun = update(segments).where(*_is(organization_id, segment_id))
+    begun = begun.values(round=segments.c.round + 1, **values)
     return tx.execute(begun.returning(*segments.c)).one_or_none()
+
+
+def has_due(tx: Tx, now: int) -> bool:
+    return tx.execute(select(segments.c.id).where(segments.c.refresh_at <= now).limit(1)).first() is not None
+
+
+def hold_due(tx: Tx, now: int) -> AnyRow | None:
+    """The segment of any organization that has been due longest, and that nobody else holds."""
+    due = select(segments).where(segments.c.refresh_at <= now).order_by(segments.c.refresh_at).limit(1)
+    return tx.execute(due.with_for_update(skip_locked=True)).one_or_none()
 
 
 def hold_round(tx: Tx, segment: AnyRow) -> bool:

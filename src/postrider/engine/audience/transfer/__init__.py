@@ -8,6 +8,7 @@ from postrider.engine.audience.transfer.imports import (
     get_import,
     import_many,
     list_errors,
+    list_imports,
     prepare,
     start_import,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "import_many",
     "is_exported_since",
     "list_errors",
+    "list_imports",
     "prepare",
     "start_export",
     "start_import",

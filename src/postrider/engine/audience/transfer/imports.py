@@ -32,6 +32,7 @@ COUNTED_BYTES = 16 * 1024 * 1024  # of larger files the number of rows is estima
 MESSAGE_MAX_CHARS = 500
 CONTENT_MAX_CHARS = 1_000
 ERRORS_AT_ONCE = 1_000
+LISTED_MAX = 200
 Row_ = tuple[Row, contacts.Read | Fault]
 
 
@@ -110,6 +111,14 @@ def get_import(tx: Tx, principal: Principal, import_id: RowId) -> Import:
     """Raises NotFound."""
     principal.require(READ)
     return _found(store.find_import(tx, principal.organization_id, import_id))
+
+
+def list_imports(
+    tx: Tx, principal: Principal, *, before: RowId | None = None, limit: int = LISTED_MAX
+) -> list[Import]:
+    """Newest first, those begun before the import `before`; LISTED_MAX at most."""
+    principal.require(READ)
+    return store.list_imports(tx, principal.organization_id, before=before, limit=min(limit, LISTED_MAX))
 
 
 def list_errors(

@@ -117,8 +117,8 @@ def _consent(cells: Sequence[str], columns: Sequence[tuple[str, int]]) -> Consen
     given: Given = {}
     for name, at in columns:
         text = cells[at].strip() if at < len(cells) else ""
-        if text and (value := _consent_value(name, text)) is not False:
-            given[name] = value
+        if text:
+            given[name] = _consent_value(name, text)
     return Consent(**given) if given else None
 
 

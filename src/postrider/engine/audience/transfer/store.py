@@ -74,6 +74,14 @@ def find_import(tx: Tx, organization_id: int, import_id: RowId) -> Import | None
     return None if row is None else _import(row)
 
 
+def list_imports(tx: Tx, organization_id: int, *, before: RowId | None, limit: int) -> list[Import]:
+    """Newest first, those that were begun before one of them."""
+    query = select(imports).where(imports.c.organization_id == organization_id)
+    if before is not None:
+        query = query.where(imports.c.id < before)
+    return [_import(row) for row in tx.execute(query.order_by(imports.c.id.desc()).limit(limit))]
+
+
 def advance_import(tx: Tx, at: Import, *, position: int, rows: int, tally: Tally) -> bool:
     """In the page's own transaction. False: it stands elsewhere by now, or has ended."""
     moved = _advance_import(

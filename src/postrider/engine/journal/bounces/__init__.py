@@ -5,7 +5,7 @@ from postrider.engine.journal.bounces.follow import (
     SOFT_BOUNCES_WITHIN_MS,
     suppress_soft,
 )
-from postrider.engine.journal.bounces.store import COUNT_MAX, Class, Filter, count, page
+from postrider.engine.journal.bounces.store import COUNT_MAX, Class, Filter, count, ends, page
 
 __all__ = [
     "COUNT_MAX",
@@ -14,6 +14,7 @@ __all__ = [
     "Class",
     "Filter",
     "count",
+    "ends",
     "page",
     "suppress_soft",
 ]

@@ -60,6 +60,24 @@ _bounces_of = Batch(
     message_id=bytes,
     kind=int,
 )
+_ends = Batch(
+    f"""SELECT e.kind, e.at, e.message_id, e.data, e.id FROM v
+        JOIN events m ON m.organization_id = v.organization_id AND m.message_id = v.message_id
+        JOIN events e ON e.organization_id = m.organization_id AND e.id = m.id
+        WHERE e.kind IN ({int(EventKind.BOUNCED)}, {int(EventKind.FAILED)})""",  # noqa: S608
+    organization_id=int,
+    message_id=bytes,
+)
+
+
+def ends(tx: Tx, organization_id: int, message_ids: Sequence[RowId]) -> dict[RowId, Event]:
+    """Why messages did not arrive: the last event of each that says so, of a bounce or of giving up."""
+    rows = _ends(tx, [(organization_id, message_id) for message_id in message_ids])
+    found = {}
+    for kind, at, message_id, data, event_id in sorted(rows, key=lambda row: row[4]):
+        facts = json.loads(data) if data else None
+        found[message_id] = Event(organization_id, EventKind(kind), at, message_id, data=facts, id=event_id)
+    return found
 
 
 def page(tx: Tx, organization_id: int, *, limit: int, offset: int, narrowed: Filter) -> list[Event]:

@@ -25,6 +25,9 @@ class Facets:
     tags: list[str]
     first_opened_at: int | None
     first_clicked_at: int | None
+    campaign_id: RowId | None
+    variant: int  # of its campaign's split test; 0: none
+    content_id: RowId
 
 
 @record
@@ -32,6 +35,7 @@ class Standing:
     """When a message left, and what is known so far of its being opened and clicked."""
 
     organization_id: int
+    address_key: str
     content_id: RowId
     sent_at: int | None  # or delivered
     first_human_opened_at: int | None
@@ -56,7 +60,8 @@ class Filter(TypedDict, total=False):
 
 
 _of = Batch(
-    """SELECT m.id, m.domain_id, m.stream, c.tags, m.first_opened_at, m.first_clicked_at
+    """SELECT m.id, m.domain_id, m.stream, c.tags, m.first_opened_at, m.first_clicked_at, m.campaign_id,
+         COALESCE(m.variant, 0), m.content_id
        FROM v JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id
        LEFT JOIN contents c ON c.organization_id = m.organization_id AND c.id = m.content_id""",
     organization_id=int,
@@ -64,7 +69,7 @@ _of = Batch(
 )
 
 _standing = Batch(
-    """SELECT m.id, m.organization_id, m.content_id, COALESCE(m.first_delivered_at, m.first_sent_at),
+    """SELECT m.id, m.organization_id, m.address_key, m.content_id, COALESCE(m.first_delivered_at, m.first_sent_at),
          m.first_human_opened_at, m.first_human_clicked_at, m.opens + m.clicks
        FROM v JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id
        ORDER BY m.id {for_update}""",

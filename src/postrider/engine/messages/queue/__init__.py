@@ -1,5 +1,13 @@
 """Sites and lanes: where messages wait, who serves them, and in which order."""
 
+from postrider.engine.messages.queue.campaigns.store import (
+    WINDOW,
+    Window,
+    first_untried,
+    laid_aside,
+    lay_aside,
+    waiting,
+)
 from postrider.engine.messages.queue.rules import Pause
 from postrider.engine.messages.queue.sites.store import (
     FAR,
@@ -44,17 +52,22 @@ from postrider.engine.messages.queue.streams.store import (
 __all__ = [
     "FAR",
     "FORGET_AT_ONCE",
+    "WINDOW",
     "Lane",
     "Pause",
     "PausedStream",
     "Place",
     "Settled",
     "Site",
+    "Window",
     "add_lanes",
     "claim",
     "due_age",
+    "first_untried",
     "forget_domains",
     "is_paused",
+    "laid_aside",
+    "lay_aside",
     "lease_sites",
     "move",
     "overview",
@@ -74,6 +87,7 @@ __all__ = [
     "sites_of_domains",
     "stuck",
     "throttle",
+    "waiting",
     "waiting_of_domain",
     "wake",
 ]

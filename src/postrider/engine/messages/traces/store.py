@@ -23,11 +23,13 @@ class Trace:
     first_clicked_at: int | None
     opens: int
     clicks: int
+    first_delivered_at: int | None
 
 
 _of = Batch(
     """SELECT m.organization_id, m.id, m.address_key, m.campaign_id, m.content_id, m.first_sent_at,
-         m.first_bounced_at, m.first_opened_at, m.first_clicked_at, m.opens, m.clicks
+         m.first_bounced_at, m.first_opened_at, m.first_clicked_at, m.opens, m.clicks,
+         m.first_delivered_at
        FROM v JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id""",
     organization_id=int,
     id=bytes,

@@ -1,0 +1,35 @@
+"""An account as a whole: its days, what its mail is read with and where, how its audience grows."""
+
+from postrider.engine.insight.account.censuses import Count, begin, census, go_on, is_large, keep, taken_at
+from postrider.engine.insight.account.follow import follower
+from postrider.engine.insight.account.model import (
+    Census,
+    Change,
+    Growth,
+    Overview,
+    Reading,
+    Trait,
+    Traits,
+)
+from postrider.engine.insight.account.report import growth, overview, traits
+
+__all__ = [
+    "Census",
+    "Change",
+    "Count",
+    "Growth",
+    "Overview",
+    "Reading",
+    "Trait",
+    "Traits",
+    "begin",
+    "census",
+    "follower",
+    "go_on",
+    "growth",
+    "is_large",
+    "keep",
+    "overview",
+    "taken_at",
+    "traits",
+]

@@ -1,0 +1,117 @@
+"""What a batch of events adds to an account's counts. It reads messages and contacts, and writes nothing.
+
+Openings and clicks are counted by whomever they were made, as in every other report that nobody narrows: so a
+later change of mind about one changes nothing here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from postrider.db.database import Tx
+from postrider.engine import engagement, journal
+from postrider.engine.audience import persons
+from postrider.engine.insight.account.model import Change, Trait
+from postrider.engine.insight.tally import bucket_of
+from postrider.engine.journal import Event, EventKind
+from postrider.engine.messages import traces
+from postrider.engine.messages.traces import Trace
+from postrider.kit.ids import RowId
+
+VALUE_MAX_CHARS = 100
+TraitPlace = tuple[int, int, int, str, bool]  # organization, trait, bucket, value, whether a click
+ReadPlace = tuple[int, int, str]  # organization, bucket, column
+ChangePlace = tuple[int, int, int]  # organization, bucket, change
+
+_FOLLOWED = {EventKind.OPENED, EventKind.CLICKED, EventKind.DELIVERED}
+_CHANGES = {
+    EventKind.CONTACT_CREATED: Change.CREATED,
+    EventKind.CONTACT_DELETED: Change.DELETED,
+    EventKind.UNSUBSCRIBED: Change.UNSUBSCRIBED,
+    EventKind.COMPLAINED: Change.UNSUBSCRIBED,
+    EventKind.BOUNCED: Change.BOUNCED,
+}
+
+
+class Tally(NamedTuple):
+    """How much to add where."""
+
+    traits: Counter[TraitPlace]
+    reading: Counter[ReadPlace]
+    changes: Counter[ChangePlace]
+
+
+def tally(tx: Tx, events: Sequence[Event]) -> Tally:
+    """Count events of any organizations, each of which is given once."""
+    found = Tally(Counter(), Counter(), Counter())
+    hits = [event for event in events if event.kind in _FOLLOWED and event.message_id]
+    changes = [event for event in events if _change_of(event) is not None]
+    asked = [
+        (event.organization_id, event.message_id)
+        for event in (*hits, *changes)
+        if event.message_id is not None and event.contact_id is None
+    ]
+    traced = traces.of(tx, asked) if asked else {}
+    _count_traits(hits, found.traits)
+    _count_reading([event for event in hits if event.message_id in traced], traced, found.reading)
+    _count_changes(tx, changes, traced, found.changes)
+    return found
+
+
+def values_of(data: Mapping[str, Any]) -> Iterator[tuple[Trait, str]]:
+    """What an opening's or click's data tells of each trait; "" where it tells nothing."""
+    device, place = engagement.device_of(data), data.get("place") or {}
+    country, city = place.get("country") or "", place.get("city") or ""
+    yield Trait.DEVICE, (device["type"] or "")[:VALUE_MAX_CHARS]
+    yield Trait.CLIENT, (device["client"] or "")[:VALUE_MAX_CHARS]
+    yield Trait.COUNTRY, country[:VALUE_MAX_CHARS]
+    yield Trait.CITY, f"{country}/{city}"[:VALUE_MAX_CHARS] if city else ""
+
+
+def _count_traits(events: Sequence[Event], found: Counter[TraitPlace]) -> None:
+    for event in events:
+        if event.kind in journal.HITS:
+            is_click, bucket = event.kind is EventKind.CLICKED, bucket_of(event.at)
+            for trait, value in values_of(event.data or {}):
+                found[event.organization_id, int(trait), bucket, value, is_click] += 1
+
+
+def _count_reading(events: Sequence[Event], traced: Mapping[RowId, Trace], found: Counter[ReadPlace]) -> None:
+    firsts: set[RowId] = set()
+    for event in events:
+        assert event.message_id is not None
+        its = traced[event.message_id]
+        if its.first_delivered_at is None:
+            continue
+        place = event.organization_id, bucket_of(its.first_delivered_at)
+        if event.kind is EventKind.DELIVERED and event.at == its.first_delivered_at:
+            found[*place, "delivered"] += 1
+        elif (
+            event.kind is EventKind.OPENED
+            and event.at == its.first_opened_at
+            and event.message_id not in firsts
+        ):
+            firsts.add(event.message_id)
+            found[*place, "opened"] += 1
+
+
+def _count_changes(
+    tx: Tx, events: Sequence[Event], traced: Mapping[RowId, Trace], found: Counter[ChangePlace]
+) -> None:
+    """What happens to a mail changes the audience where its address is a contact."""
+    keys = {
+        event.id: (event.organization_id, traced[event.message_id].address_key)
+        for event in events
+        if event.contact_id is None and event.message_id is not None and event.message_id in traced
+    }
+    known = persons.by_addresses(tx, set(keys.values())) if keys else {}
+    for event in events:
+        change = _change_of(event)
+        if change is not None and (event.contact_id is not None or keys.get(event.id) in known):
+            found[event.organization_id, bucket_of(event.at), int(change)] += 1
+
+
+def _change_of(event: Event) -> Change | None:
+    if event.kind is EventKind.BOUNCED and (event.data or {}).get("class") != "hard":
+        return None
+    return _CHANGES.get(event.kind)

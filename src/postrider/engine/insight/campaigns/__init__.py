@@ -1,0 +1,41 @@
+"""What became of every send to many: counts, times, links and recipients of one campaign of any kind."""
+
+from postrider.engine.insight.campaigns.model import (
+    CampaignReport,
+    End,
+    Grain,
+    LinkReport,
+    Listed,
+    Recipient,
+    Seen,
+    Standing,
+    sent_of,
+)
+from postrider.engine.insight.campaigns.recipients import recipients
+from postrider.engine.insight.campaigns.report import (
+    by_variant,
+    counts_of,
+    links,
+    report,
+    report_between,
+    timeline,
+)
+
+__all__ = [
+    "CampaignReport",
+    "End",
+    "Grain",
+    "LinkReport",
+    "Listed",
+    "Recipient",
+    "Seen",
+    "Standing",
+    "by_variant",
+    "counts_of",
+    "links",
+    "recipients",
+    "report",
+    "report_between",
+    "sent_of",
+    "timeline",
+]

@@ -1,0 +1,1 @@
+"""The messages of one campaign in the queue: laid aside, found again, watched."""
