@@ -35,6 +35,8 @@ MEASURES = (
     *(Measure.CLICKED_HUMAN_UNIQUE, Measure.CLICKED_SCANNER, Measure.CLICKED_SCANNER_UNIQUE),
 )
 LINKS = 20
+FOLLOWED = [(3, link, 9 * link) for link in range(1, LINKS + 1)]  # kind, link, of how many recipients one
+ROWS_AT_ONCE = 50_000
 OPENS = (Measure.OPENED, Measure.OPENED_UNIQUE)
 FIVE = (*OPENS, Measure.ACCEPTED, Measure.DELIVERED, Measure.CLICKED_UNIQUE)
 PAGE, PAGE_MAX = 50, 1_000
@@ -132,34 +134,33 @@ def filling(recipients: int, *, is_sqlite: bool) -> list[str]:
         return f"X'{text.hex()}'" if is_sqlite else f"'\\x{text.hex()}'::bytea"
 
     key = "CAST(printf('%016d', n) AS BLOB)" if is_sqlite else "convert_to(lpad(n::text, 16, '0'), 'UTF8')"
-    numbers = (
-        "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {0}) SELECT n FROM c) AS x"
-        if is_sqlite
-        else "generate_series(1, {0}) AS x(n)"
-    )
-    every, its = numbers.format(recipients), f"{ORGANIZATION}, {octets(CAMPAIGN)}"
+    its = f"{ORGANIZATION}, {octets(CAMPAIGN)}"
+    every = [_numbers(first, recipients, is_sqlite=is_sqlite) for first in range(1, recipients, ROWS_AT_ONCE)]
     status = "CASE WHEN n % 1000 < 10 THEN 4 WHEN n % 1000 = 10 THEN 5 WHEN n % 1000 = 11 THEN 2 ELSE 3 END"
     human, machine = "CASE WHEN n % 12 > 0 THEN 1 ELSE 0 END", "CASE WHEN n % 999 = 0 THEN 1 ELSE 0 END"
     hits = f"""INSERT INTO campaign_hits (organization_id, campaign_id, kind, link, message_id, variant,
           times, first_at, last_at, human, first_human_at, last_human_at, scanner, first_scanner_at,
           last_scanner_at)
         SELECT {its}, {{kind}}, {{link}}, {key}, 0, 1, {START}, {START}, {human}, {START}, {START},
-          {machine}, {START}, {START} FROM {every} WHERE n % {{divisor}} = 0"""
+          {machine}, {START}, {START} FROM {{numbers}} WHERE n % {{divisor}} = 0"""
     return [
         f"""INSERT INTO campaigns (organization_id, id, kind, name, status, total, accepted, skipped,
               created_at) VALUES ({its}, 'bulk', 'Million', 'sent', {recipients}, {recipients}, 0,
               {START})""",
-        f"""INSERT INTO messages (organization_id, campaign_id, id, group_id, content_id, recipient,
+        *(
+            f"""INSERT INTO messages (organization_id, campaign_id, id, group_id, content_id, recipient,
               address_key, role, stream, declared_stream, lane_id, created_at, attempts, status,
               first_sent_at, first_delivered_at, opens, clicks)
             SELECT {its}, {key}, {key}, {octets(CONTENT)}, 'reader' || n || '@example.com',
               'reader' || n || '@example.com', 1, 3, 3, 1, {START}, 1, {status}, {START}, {START}, 0, 0
-            FROM {every}""",
-        *(
-            hits.format(kind=kind, link=link, divisor=divisor)
-            for kind, link, divisor in ((1, 0, 3), (2, 0, 9), (4, 0, 100))
+            FROM {numbers}"""
+            for numbers in every
         ),
-        *(hits.format(kind=3, link=link, divisor=9 * link) for link in range(1, LINKS + 1)),
+        *(
+            hits.format(kind=kind, link=link, divisor=divisor, numbers=numbers)
+            for kind, link, divisor in (*((1, 0, 3), (2, 0, 9), (4, 0, 100)), *FOLLOWED)
+            for numbers in every
+        ),
         *(
             f"INSERT INTO campaign_links (organization_id, campaign_id, number, url) "
             f"VALUES ({its}, {link}, 'https://example.com/{link}')"
@@ -168,10 +169,19 @@ def filling(recipients: int, *, is_sqlite: bool) -> list[str]:
         *(
             f"""INSERT INTO campaign_rollups (organization_id, campaign_id, step_ms, measure, bucket, variant,
                   count) SELECT {its}, {BUCKET_MS}, '{each.value}', {START} + n * {BUCKET_MS}, 0, 100
-                FROM {numbers.format(DAYS * clock.DAY // BUCKET_MS)}"""
+                FROM {_numbers(1, DAYS * clock.DAY // BUCKET_MS, is_sqlite=is_sqlite)}"""
             for each in MEASURES
         ),
     ]
+
+
+def _numbers(first: int, last: int, *, is_sqlite: bool) -> str:
+    """ROWS_AT_ONCE numbers as a table."""
+    last = min(last, first + ROWS_AT_ONCE - 1)
+    if not is_sqlite:
+        return f"generate_series({first}, {last}) AS x(n)"
+    counted = f"SELECT {first} UNION ALL SELECT n + 1 FROM c WHERE n < {last}"
+    return f"(WITH RECURSIVE c(n) AS ({counted}) SELECT n FROM c) AS x"
 
 
 def _run(tx: Tx, statement: str) -> None:

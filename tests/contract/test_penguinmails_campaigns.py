@@ -122,8 +122,9 @@ async def test_every_operation_answers_with_the_status_and_keys_of_its_contract(
 async def test_every_operation_answers_its_documented_errors(world: World) -> None:
     name, address, kind = "MISSING_REQUIRED_FIELD", "INVALID_EMAIL_FORMAT", "VALIDATION_ERROR"
     of_changes = (
-        ({"name": ""}, kind), ({"settings": {"batch_size": 0}}, kind), ({"schedule": {"send_at": "soon"}}, kind),
-        ({"recipients": [{"email": "x"}]}, address), ({"content": "{% if %}"}, kind), ([], kind),
+        ({"name": ""}, kind), ({"settings": {"batch_size": 0}}, kind), ([], kind),
+        ({"schedule": {"send_at": "soon"}}, kind),
+        ({"recipients": [{"email": "x"}]}, address), ({"content": "{% if %}"}, kind),
         ({"type": 7}, kind), ({"schedule": {}}, name),
     )  # fmt: skip
     wrong: dict[str, tuple[tuple[Any, str], ...]] = {
@@ -142,8 +143,9 @@ async def test_every_operation_answers_its_documented_errors(world: World) -> No
         "sendCampaign": (({"action": "resume"}, kind), ({}, kind)),  # the draft names nobody
         "sendBulkEmails": (
             ({"recipients": [ANN]}, name), ({"recipients": []}, kind), ({"batch_size": 0}, kind),
-            ({"delay_between_batches": -1}, kind), ({"recipients": [{"email": "x"}, {"email": "y"}]}, address),
-            ({"recipients": [{"email": "x"}, 7]}, kind), ({"batch_size": True}, kind),
+            ({"delay_between_batches": -1}, kind), ({"batch_size": True}, kind),
+            ({"recipients": [{"email": "x"}, {"email": "y"}]}, address),
+            ({"recipients": [{"email": "x"}, 7]}, kind),
         ),
     }  # fmt: skip
     elsewhere = {
@@ -328,10 +330,11 @@ async def test_personalization_goes_before_the_contact_and_defaults_come_last(wo
         contact = {"email": email, "first_name": "Known", "company": "Contact Ltd"}
         assert (await world.client.post("/api/v1/contacts", json=contact)).is_success
     variables = [{"name": name, "default_value": "default"} for name in ("first_name", "company", "city")]
+    slots = "|".join(f"{{{{{name}}}}}" for name in ("first_name", "company", "city", "other"))
     await world.make(
         subject="{{first_name}}",
         content={
-            "html": "<p>{{first_name}}|{{company}}|{{city}}|{{other}}|{% if tags contains 'vip' %}VIP{% endif %}</p>",
+            "html": f"<p>{slots}|{{% if tags contains 'vip' %}}VIP{{% endif %}}</p>",
             "variables": variables,
         },
         recipients=[
@@ -365,6 +368,17 @@ async def test_what_is_not_to_be_tracked_is_not(
     await world.done("sendCampaign")
     (mail,) = await captured(world.node, 1)
     assert ("/track/o/" in html_of(mail), "/track/c/" in html_of(mail)) == (pixel, links)
+
+
+@SQLITE
+async def test_a_footer_with_the_way_out_can_be_left_off_but_not_the_header(world: World) -> None:
+    for shown in (True, False):
+        await world.make(recipients=[ANN], settings={"unsubscribe_enabled": shown})
+        await world.done("sendCampaign")
+        await world.until("sent")
+    first, second = await captured(world.node, 2)
+    assert ("/track/u/" in html_of(first), "/track/u/" in html_of(second)) == (True, False)
+    assert all("/track/u/" in str(mail["List-Unsubscribe"]) for mail in (first, second))
 
 
 async def test_content_is_taken_from_a_template(world: World) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from postrider.engine import journal, messages
 from postrider.engine.accounts import month_of
 from postrider.engine.audience import contacts
 from postrider.engine.audience.model import ContactInput
-from postrider.engine.delivery import couriers
+from postrider.engine.delivery import control, couriers
 from postrider.engine.errors import DomainNotVerified, EngineError, Invalid, NotAllowedNow, QuotaExceeded
 from postrider.engine.journal import EventKind
 from postrider.engine.messages import Status
@@ -29,7 +31,7 @@ from postrider.engine.sending.campaigns import (
     Variant,
     Yardstick,
 )
-from postrider.kit import clock
+from postrider.kit import clock, json
 
 MANY = 1_200
 
@@ -49,6 +51,18 @@ def kinds(node: Running, campaign: Campaign) -> list[EventKind]:
 
 def is_(node: Running, campaign: Campaign, status: CampaignStatus) -> bool:
     return look(node.database, campaign).status is status
+
+
+def set_up(node: Running, settings: dict[str, Any]) -> None:
+    asked = text("UPDATE organizations SET settings = :settings")
+    node.database.write_now(lambda tx: tx.execute(asked, {"settings": json.dumps(settings)}))
+
+
+def newest_mail(tx: Tx, organization_id: int) -> str:
+    (newest, *_) = control.list_captured(tx, [organization_id], limit=1)
+    found = control.one_captured(tx, [organization_id], newest.id)
+    assert found is not None
+    return str(message_from_bytes(found[1], policy=default).get_body(("html",)).get_content())  # type: ignore[union-attr]
 
 
 async def test_a_campaign_to_a_list_reaches_everybody_on_it_once(node: Running) -> None:
@@ -207,8 +221,8 @@ async def test_each_gets_it_when_its_own_clock_shows_the_time(node: Running) -> 
     ]
     list_id = fill_list(node.database, node.principal, given)
     campaign = draw_up(node.database, node.principal, list_id=list_id, timing=Timing.LOCAL)
-    node.database.write_now(campaigns.schedule_campaign, node.principal, campaign.id, at=at)
-    await start(node, campaign)
+    routes = node.node.installation.routes
+    await campaigns.start_campaign(node.database, node.principal, campaign.id, routes, due_at=at)
     await until(lambda: sum(statuses_of(node.database, campaign.id).values()) == 4, "all made")
 
     def due(tx: Tx) -> dict[str, float]:
@@ -280,3 +294,40 @@ async def test_a_campaign_that_bounces_is_paused_once_and_says_so(node: Running)
     node.database.write_now(campaigns.resume_campaign, node.principal, campaign.id)
     await asyncio.sleep(2)
     assert is_(node, campaign, CampaignStatus.SENDING)
+
+
+async def test_who_had_enough_mail_is_left_out_and_counted(node: Running) -> None:
+    list_id = fill_list(node.database, node.principal, people(4))
+    cap = text('UPDATE organizations SET settings = \'{"frequency_cap_count": 1, "frequency_cap_days": 2}\'')
+    node.database.write_now(lambda tx: tx.execute(cap))
+    first = draw_up(node.database, node.principal, [Target(address(2), address(2), None)])
+    await start(node, first)
+    await until(lambda: is_(node, first, CampaignStatus.SENT), "the first is sent")
+    second = draw_up(node.database, node.principal, list_id=list_id)
+    await start(node, second)
+    await until(lambda: is_(node, second, CampaignStatus.SENT), "the second is sent")
+    ended = look(node.database, second)
+    assert (ended.total, ended.accepted, ended.skipped) == (4, 3, 1)
+    assert statuses_of(node.database, second.id) == {Status.DELIVERED: 3}
+
+
+async def test_links_are_tagged_and_the_way_out_stands_below(node: Running) -> None:
+    node.database.write_now(
+        lambda tx: tx.execute(text('UPDATE organizations SET settings = \'{"postal_address": "1 High St"}\''))
+    )
+    html = '<html><body><a href="https://shop.test/x">Shop</a></body></html>'
+    for switches, has_tags, has_footer in (
+        ({"google_analytics": True, "track_clicks": False}, True, True),
+        ({"auto_footer": False, "track_clicks": False}, False, False),
+    ):
+        campaign = draw_up(
+            node.database,
+            node.principal,
+            [Target(address(1), address(1), None)],
+            html=html,
+            switches=switches,
+        )
+        await start(node, campaign)
+        await until(lambda: is_(node, campaign, CampaignStatus.SENT), "it is sent")  # noqa: B023
+        mail = node.database.read_now(newest_mail, node.principal.organization_id)
+        assert ("utm_campaign=Spring" in mail, "1 High St" in mail) == (has_tags, has_footer)

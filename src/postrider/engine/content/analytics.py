@@ -44,7 +44,7 @@ def check_analytics_tags(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def default_tags(campaign: str, source: str) -> dict[str, str]:
-    """The tags of a campaign whose author asked for them and named none: by its name, and who it comes from."""
+    """The tags of a campaign whose author asked for some and named none: its name, and who it comes from."""
     given = {"utm_source": source, "utm_medium": "email", "utm_campaign": campaign}
     return {
         name: "".join([char if char.isprintable() else " " for char in value])[:VALUE_MAX_CHARS]

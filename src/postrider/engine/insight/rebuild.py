@@ -13,6 +13,7 @@ from typing import TypeVar
 from postrider.db.database import Database, Tx
 from postrider.engine import accounts, journal
 from postrider.engine.insight import coarse, store
+from postrider.engine.insight.account import rebuild as account
 from postrider.engine.insight.campaigns import follow as of_campaigns
 from postrider.engine.insight.campaigns import rebuild as campaigns
 from postrider.engine.insight.campaigns.follow import Counted
@@ -57,6 +58,7 @@ def rebuild(db: Database) -> int:
             apply(db, correction)
             wrong += correction.size + coarse.mend(db, organization_id)
             wrong += campaigns.mend(db, organization_id, correction.sums)
+            wrong += account.mend(db, organization_id)
         last = ids[-1]
     return wrong
 

@@ -18,7 +18,7 @@ from postrider.engine.audience.model import Contact, Status
 from postrider.engine.audience.segments import Condition, Criteria, Field, Match, Op
 from postrider.engine.content.render import Escape, compile
 from postrider.engine.jobs import Job
-from postrider.engine.messages import NewMessage, Role, Stream
+from postrider.engine.messages import NewMessage, Role, Stream, frequency
 from postrider.engine.messages import Status as MessageStatus
 from postrider.engine.sending.campaigns import rules, store
 from postrider.engine.sending.campaigns.model import CampaignStatus, Part, Timing
@@ -101,7 +101,7 @@ class Page:
     copies: list[Copy]
     after: str
     taken: int
-    skipped: int = 0  # left out: not of this part, over the frequency cap
+    skipped: int  # who had enough mail already
 
 
 def variables_of(command: SendCommand) -> frozenset[str]:
@@ -163,9 +163,10 @@ def make_page(tx: Tx, organization_id: int, order: Order, found: Sequence[Any]) 
         recipients = _of_rows(tx, organization_id, order, found)
         after = str(found[-1].number)
     organization = accounts.organizations(tx, [organization_id])[organization_id]
-    ours = [
-        (each, variant) for each in recipients for variant in [_variant(order, each.address_key)] if variant
-    ]
+    variants = [(each, _variant(order, each.address_key)) for each in recipients]
+    meant = [(each, variant) for each, variant in variants if variant is not None]
+    full = _mailed_enough(tx, organization, order, [each for each, _ in meant])
+    ours = [(each, variant) for each, variant in meant if each.address_key not in full]
     free = _free(tx, organization, order, [each for each, _ in ours])
     copies = [
         Copy(
@@ -180,7 +181,7 @@ def make_page(tx: Tx, organization_id: int, order: Order, found: Sequence[Any]) 
         )
         for place, (each, variant) in enumerate(ours, order.made)
     ]
-    return Page(copies, after, len(copies), 0)
+    return Page(copies, after, len(copies), len(full))
 
 
 def write_page(tx: Tx, job: Job, owner: str, page: Page, routes: Routes) -> Job | None:
@@ -202,11 +203,13 @@ def write_page(tx: Tx, job: Job, owner: str, page: Page, routes: Routes) -> Job 
         raise Lost
     if page.copies:
         enqueue_copies(tx, job.organization_id, order, page.copies, routes)
-        if order.run_id is not None:
-            skipped = sum(not copy.is_free for copy in page.copies)
-            made = len(page.copies) - skipped
-            store.count_made(tx, job.organization_id, order.campaign_id, made, skipped)
-            store.count_run(tx, job.organization_id, order.run_id, made, skipped)
+    if order.run_id is not None:
+        skipped = page.skipped + sum(not copy.is_free for copy in page.copies)
+        made = len(page.copies) + page.skipped - skipped
+        store.count_made(tx, job.organization_id, order.campaign_id, made, skipped)
+        store.count_run(tx, job.organization_id, order.run_id, made, skipped)
+    elif page.skipped:  # all were counted when the request was accepted
+        store.count_made(tx, job.organization_id, order.campaign_id, -page.skipped, page.skipped)
     return moved
 
 
@@ -332,6 +335,17 @@ def _due_at(order: Order, recipient: Recipient, place: int) -> int:
     own = recipient.values.get(TIMEZONE) or contact.properties.get(TIMEZONE)
     campaign_zone = zone(order.timezone) or rules.UTC_ZONE
     return rules.local_time(at, campaign_zone, zone(own if isinstance(own, str) else None))
+
+
+def _mailed_enough(tx: Tx, organization: Organization, order: Order, asked: Sequence[Recipient]) -> set[str]:
+    """The address keys that got as much mail to many of late as the organization allows."""
+    settings = organization.settings
+    if not settings.frequency_cap_count or order.stream is not Stream.BROADCAST:
+        return set()
+    since = clock.now_ms() - settings.frequency_cap_days * clock.DAY
+    keys = [each.address_key for each in asked]
+    counts = frequency.recently_mailed(tx, organization.id, keys, since=since, streams=[Stream.BROADCAST])
+    return {key for key, count in counts.items() if count >= settings.frequency_cap_count}
 
 
 def _free(tx: Tx, organization: Organization, order: Order, asked: Sequence[Recipient]) -> set[str]:

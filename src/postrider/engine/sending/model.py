@@ -3,6 +3,7 @@
 from dataclasses import field
 from typing import Any
 
+from postrider.engine.content import Footer
 from postrider.engine.content.model import Attachment
 from postrider.engine.errors import EngineError
 from postrider.engine.messages import AttachmentRef, ContentKind, Role, Stream
@@ -36,6 +37,8 @@ class SendCommand:
     attachments: list[Attachment] = field(default_factory=list)
     calendar: str | None = None
     send_at: int | None = None
+    footer: Footer | None = None  # where no part has its own way out
+    analytics_tags: dict[str, str] = field(default_factory=dict)  # that its links carry
 
 
 @record

@@ -23,6 +23,7 @@ def prepare(command: SendCommand, *, merge: bool = False) -> tuple[Prepared, lis
         subject=command.subject,
         merge=merge,
         track_clicks=command.track_clicks is not False,
+        footer=command.footer,
     )
     body = content.encode_parts(parts)
     attachments = [_referred(attachment) for attachment in command.attachments]
@@ -37,6 +38,8 @@ def prepare(command: SendCommand, *, merge: bool = False) -> tuple[Prepared, lis
         "merge": merge,
         "to_each": merge,
     }
+    if command.analytics_tags:
+        headers["analytics_tags"] = content.check_analytics_tags(command.analytics_tags)
     prepared = Prepared(
         kind=ContentKind.PARTS,
         from_=command.from_,

@@ -160,7 +160,7 @@ async def get_campaign(call: Call) -> Response:
 
 
 async def create_campaign(call: Call, new: NewCampaign) -> Response:
-    columns, switches = _columns(new), new.settings.model_dump(exclude_unset=True)
+    columns, switches = _columns(new), new.settings.model_dump()
 
     def create(tx: Any) -> RowId:
         principal = call.caller.principal

@@ -8,6 +8,7 @@ from tests.factories import make_account
 from tests.unit.engine.insight.orders import HUMAN, NOW, SCANNER, Shop
 
 from postrider.db.database import Database
+from postrider.engine import insight
 from postrider.engine.audience import contacts
 from postrider.engine.audience.model import Status
 from postrider.engine.errors import Forbidden, Invalid
@@ -257,3 +258,34 @@ async def test_another_organizations_doings_count_elsewhere(shop: Shop, database
     found = shop.database.read_now(account.census, shop.principal)
     assert found is not None
     assert found.total == 0
+
+
+async def test_counts_made_anew_are_the_same(shop: Shop) -> None:
+    tables = ("trait_rollups", "reading_rollups", "contact_rollups")
+
+    def kept() -> list[list[tuple[object, ...]]]:
+        return [sorted(tuple(row) for row in shop.sql(f"SELECT * FROM {table}")) for table in tables]
+
+    shop.contact()
+    for ago in (3 * clock.DAY, 2 * clock.HOUR, 0):
+        message_id = shop.mail_of(None, at=NOW - ago)
+        for kind in (EventKind.OPENED, EventKind.OPENED, EventKind.CLICKED):
+            shop.happen(kind, NOW - ago + 1, message_id, **HUMAN, place={"country": "DE"})
+    await shop.follow()
+    right = kept()
+    assert all(right)
+    assert insight.rebuild(shop.database) == 0
+    shop.sql("UPDATE trait_rollups SET opens = opens + 1 WHERE value = 'DE'")
+    shop.sql("DELETE FROM reading_rollups WHERE bucket > :at", at=NOW - clock.DAY)
+    shop.happen(EventKind.OPENED, NOW + 5, shop.mail_of(None, at=NOW), **HUMAN)
+    waiting = len(kept()[0])
+    assert insight.rebuild(shop.database) > 0
+    assert len(kept()[0]) == waiting, "what followers have not taken is left to them"
+    await shop.follow()
+    shop.sql("DELETE FROM trait_rollups WHERE value = ''")
+    insight.rebuild(shop.database)
+    again = kept()
+    assert insight.rebuild(shop.database) == 0
+    assert sum(row[-2] for row in again[0] if row[1] == clock.DAY and row[2] == Trait.DEVICE) == 7
+    assert sum(row[2] for row in again[1]) == 4
+    assert again[2] == right[2]

@@ -13,7 +13,7 @@ from tests.unit.engine.insight.world import TABLES, World, id_at
 from postrider.app import FOLLOWERS
 from postrider.db.database import Tx
 from postrider.engine import insight, journal, messages
-from postrider.engine.insight import PLATFORMS
+from postrider.engine.insight import PLATFORMS, Measure
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.journal.follow import Dispatch
 from postrider.engine.messages import Content, ContentKind, NewMessage, Role, Status, Stream
@@ -28,6 +28,12 @@ PORTION = 500
 DOMAINS = [new_id(), new_id(), bytes(16)]
 TAGS: list[tuple[str, ...]] = [(), ("news",), ("news", "spring")]
 BUCKET_MS = 15 * clock.MINUTE
+CAMPAIGNS: list[tuple[RowId | None, int | None]] = [
+    (None, None),
+    (new_id(), None),
+    (new_id(), 1),
+    (new_id(), 2),
+]
 COUNTED = ("opens", "clicks", "first_opened_at", "first_clicked_at", "first_human_opened_at", "first_sent_at")
 NAMES = {
     EventKind.ACCEPTED: "accepted",
@@ -49,6 +55,7 @@ class Mail:
     stream: Stream
     tags: tuple[str, ...]
     at: int
+    campaign: tuple[RowId | None, int | None]
     seen: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
 
@@ -58,6 +65,7 @@ class Ledger:
     def __init__(self) -> None:
         self.places: Counter[tuple[Any, ...]] = Counter()
         self.tag_places: Counter[tuple[Any, ...]] = Counter()
+        self.campaign_places: Counter[tuple[Any, ...]] = Counter()
         self.opened = 0
 
     def add(self, mail: Mail, at: int, *measures: str) -> None:
@@ -66,6 +74,14 @@ class Ledger:
             self.places[bucket, measure, mail.domain_id, int(mail.stream)] += 1
             for tag in mail.tags:
                 self.tag_places[bucket, mail.domain_id, tag, measure] += 1
+        self.add_to_campaign(mail, at, *measures)
+
+    def add_to_campaign(self, mail: Mail, at: int, *measures: str) -> None:
+        """What is counted of campaigns alone, too."""
+        campaign_id, variant = mail.campaign
+        if campaign_id is not None:
+            for measure in measures:
+                self.campaign_places[campaign_id, measure, at - at % BUCKET_MS, variant or 0] += 1
 
 
 async def replay(world: World, count: int) -> None:
@@ -116,6 +132,28 @@ def check_rollups(world: World, ledger: Ledger) -> None:
     tag_rows = world.rollups()["tag_rollups"]
     kept_tags = {row[1:5]: row[6] for row in tag_rows if row[4] not in platforms}
     assert kept_tags == dict(ledger.tag_places)
+    check_campaigns(world, ledger)
+
+
+def check_campaigns(world: World, ledger: Ledger) -> None:
+    others = {
+        measure.value
+        for measure in Measure
+        if measure.startswith(("opened_in_", "opened_on_", "opened_else"))
+    }
+    rollups = world.rollups()
+    # organization, campaign, step, measure, bucket, variant, count
+    fine = {(row[1], *row[3:6]): row[6] for row in rollups["campaign_rollups"] if row[2] == BUCKET_MS}
+    assert {place: count for place, count in fine.items() if place[1] not in others} == dict(
+        ledger.campaign_places
+    )
+    whole: Counter[tuple[Any, ...]] = Counter()
+    for (campaign_id, measure, _, variant), count in fine.items():
+        whole[campaign_id, variant, measure] += count
+    # organization, campaign, link, variant, measure, count, …
+    assert {(row[1], row[3], row[4]): row[5] for row in rollups["campaign_counts"] if row[2] == 0} == dict(
+        whole
+    )
 
 
 def check_messages(world: World, mails: list[Mail]) -> None:
@@ -162,6 +200,9 @@ def life(world: World, dice: random.Random, mail: Mail, ledger: Ledger) -> Itera
             if (human := dice.choice([None, True, False])) is not None:
                 data["human"] = human
                 ledger.add(mail, at, f"{name}_{'human' if human else 'scanner'}")
+                if not human and f"{name}_scanner" not in firsts:
+                    ledger.add_to_campaign(mail, at, f"{name}_scanner_unique")
+                    firsts.add(f"{name}_scanner")
                 if human and f"{name}_human" not in firsts:
                     data["first_human"] = True  # as whoever records it knows
                     ledger.add(mail, at, f"{name}_human_unique")
@@ -181,7 +222,14 @@ def make_mails(world: World, dice: random.Random, count: int) -> Iterator[Mail]:
     times = sorted(START + dice.randrange(SPAN_MS) for _ in range(count))
     for start in range(0, count, PORTION):
         mails = [
-            Mail(id_at(at), dice.choice(DOMAINS), dice.choice([*Stream]), dice.choice(TAGS), at)
+            Mail(
+                id_at(at),
+                dice.choice(DOMAINS),
+                dice.choice([*Stream]),
+                dice.choice(TAGS),
+                at,
+                dice.choice(CAMPAIGNS),
+            )
             for at in times[start : start + PORTION]
         ]
         new = [message(world.organization_id, mail, contents[mail.tags]) for mail in mails]
@@ -202,7 +250,8 @@ def message(organization_id: int, mail: Mail, content_id: RowId) -> NewMessage:
     address = f"{mail.id.hex()}@example.com"
     return NewMessage(
         organization_id=organization_id, id=mail.id, group_id=mail.id, content_id=content_id,
-        campaign_id=None, recipient=address, address_key=address, role=Role.TO, vars=None, stream=mail.stream,
+        campaign_id=mail.campaign[0], variant=mail.campaign[1],
+        recipient=address, address_key=address, role=Role.TO, vars=None, stream=mail.stream,
         declared_stream=mail.stream, domain_id=None if mail.domain_id == bytes(16) else mail.domain_id,
         created_at=mail.at, due_at=None, is_test=False, status=Status.QUEUED,
     )  # fmt: skip

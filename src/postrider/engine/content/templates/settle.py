@@ -5,7 +5,7 @@ Takes milliseconds to a second by its length: it is done once, when a template i
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from liquid import escape as html_escape
 
@@ -16,6 +16,10 @@ from postrider.engine.errors import TemplateFault
 
 _SUBSTITUTE = "postrider_default"
 _QUOTABLE = re.compile(r'[^"{}]*')
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_NAME = r"[A-Za-z_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_WORD = re.compile(_NAME)
+_SLOT = re.compile(rf"\{{\{{(-?)\s*({_NAME})\s*(-?)\}}\}}")
 _CHUNKS = re.compile(r'"+|[{}%]|[^"{}%]+')
 
 
@@ -31,6 +35,8 @@ def settle(subject: str | None, html: str, text: str | None, variables: Sequence
 def _text_of(html: str) -> str:
     """The HTML's text as a template; none where its logic does not hold without the tags around it."""
     text = to_text(html)
+    if "{%" not in text:
+        return text
     try:
         compile(text, Escape.NONE)
     except TemplateFault:
@@ -43,24 +49,37 @@ def _settled(source: str, escape: Escape, variables: Sequence[Variable]) -> str:
 
     `{{ name }}` becomes `{{ name | default: "…" }}`, which renders as fast.
     """
-    used = compile(source, escape).variables
-    prologue = []
-    for variable in variables:
-        filters = _filters(variable, escape)
-        if variable.name not in used or not filters:
-            continue
-        slot = re.compile(rf"\{{\{{(-?)\s*{re.escape(variable.name)}\s*(-?)\}}\}}")
-        chain = "".join(f" | {each}" for each in filters)
-        stands_alone = variable.name not in compile(slot.sub("", source), escape).variables
-        if stands_alone and _SUBSTITUTE not in chain:
-            source = slot.sub(_with_chain(variable.name, chain), source)
+    chains = {each.name: chain for each in variables if (chain := _chain(each, escape))}
+    if not chains:
+        return source
+    alone, elsewhere = _names(source)
+    told = {
+        name: chain for name, chain in chains.items() if name not in elsewhere and _SUBSTITUTE not in chain
+    }
+    prologue = [
+        _assigned(each, escape, chains[each.name])
+        for each in variables
+        if each.name in chains and each.name not in told and each.name in alone | elsewhere
+    ]
+
+    def filled(match: re.Match[str]) -> str:
+        before, name, after = match.groups()
+        return f"{{{{{before} {name}{told[name]} {after}}}}}" if name in told else match.group()
+
+    return "".join(prologue) + (_SLOT.sub(filled, source) if told else source)
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """Names that stand alone in a tag, and all words of other tags; of what is raw nothing stands alone."""
+    alone: set[str] = set()
+    elsewhere: set[str] = set()
+    for tag in _TAG.findall(source):
+        slot = _SLOT.fullmatch(tag)
+        if slot is not None:
+            alone.add(slot[2])
         else:
-            prologue.append(_assigned(variable, escape, chain))
-    return "".join(prologue) + source
-
-
-def _with_chain(name: str, chain: str) -> Callable[[re.Match[str]], str]:
-    return lambda match: f"{{{{{match[1]} {name}{chain} {match[2]}}}}}"
+            elsewhere.update(_WORD.findall(tag))
+    return (set(), alone | elsewhere) if "raw" in elsewhere else (alone, elsewhere)
 
 
 def _assigned(variable: Variable, escape: Escape, chain: str) -> str:
@@ -73,13 +92,12 @@ def _assigned(variable: Variable, escape: Escape, chain: str) -> str:
     return f"{substitute}{{%- assign {name} = {name}{chain} -%}}"
 
 
-def _filters(variable: Variable, escape: Escape) -> list[str]:
-    filters = []
-    if variable.default not in (None, ""):
-        filters.append(f"default: {_literal(variable, escape)}")
+def _chain(variable: Variable, escape: Escape) -> str:
+    """The filters that tell it; none where it has no default and is no HTML."""
+    chain = "" if variable.default in (None, "") else f" | default: {_literal(variable, escape)}"
     if variable.type is VariableType.HTML:
-        filters.append("safe" if escape is Escape.HTML else "plain_text")
-    return filters
+        chain += " | safe" if escape is Escape.HTML else " | plain_text"
+    return chain
 
 
 def _literal(variable: Variable, escape: Escape) -> str:

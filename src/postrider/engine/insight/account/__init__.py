@@ -11,6 +11,7 @@ from postrider.engine.insight.account.model import (
     Trait,
     Traits,
 )
+from postrider.engine.insight.account.rebuild import mend
 from postrider.engine.insight.account.report import growth, overview, traits
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "growth",
     "is_large",
     "keep",
+    "mend",
     "overview",
     "taken_at",
     "traits",

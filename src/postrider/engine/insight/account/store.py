@@ -8,7 +8,7 @@ from postrider.db.portable import PerRow, Statement, insert_batch
 from postrider.engine.insight import coarse
 from postrider.engine.insight.account.model import CampaignRates, Change, Hits, Reading, Trait
 from postrider.engine.insight.account.tables import contact_rollups, reading_rollups, trait_rollups
-from postrider.engine.insight.account.tally import Tally
+from postrider.engine.insight.account.tally import ReadPlace, Tally, TraitPlace
 from postrider.engine.insight.coarse import Piece
 from postrider.engine.insight.coarse.pieces import FINE, WEEK
 from postrider.engine.insight.model import Measure
@@ -85,6 +85,14 @@ _campaigns = Statement(
           AND c.campaign_id = r.id AND c.link = 0
         GROUP BY r.id, r.name"""  # noqa: S608
 )
+_kept_traits = Statement(
+    f"""SELECT trait, bucket, value, opens, clicks FROM trait_rollups
+        WHERE organization_id = :organization_id AND step_ms = {FINE} AND bucket >= :since"""  # noqa: S608
+)
+_kept_reading = Statement(
+    """SELECT bucket, delivered, opened FROM reading_rollups
+       WHERE organization_id = :organization_id AND bucket >= :since"""
+)
 
 
 def add(tx: Tx, found: Tally) -> None:
@@ -147,3 +155,23 @@ def campaigns_begun(tx: Tx, organization_id: int, *, since: int, until: int) -> 
         for campaign_id, name, delivered, opened, clicked, began in rows
         if delivered and began is not None and since <= began < until
     ]
+
+
+def kept_traits(tx: Tx, organization_id: int, since: int) -> dict[TraitPlace, int]:
+    """Counts of quarters of an hour from a time on."""
+    found: dict[TraitPlace, int] = {}
+    for trait, bucket, value, *hits in _kept_traits(tx, organization_id=organization_id, since=since):
+        for is_click, count in zip((False, True), hits, strict=True):
+            if count:
+                found[organization_id, trait, bucket, value, is_click] = count
+    return found
+
+
+def kept_reading(tx: Tx, organization_id: int, since: int) -> dict[ReadPlace, int]:
+    """As kept_traits."""
+    return {
+        (organization_id, bucket, column): count
+        for bucket, *counts in _kept_reading(tx, organization_id=organization_id, since=since)
+        for column, count in zip(_READ, counts, strict=True)
+        if count
+    }

@@ -6,8 +6,10 @@ from typing import Any
 
 from postrider.db.database import Database, Tx
 from postrider.engine import accounts, jobs, messages
+from postrider.engine.accounts import Organization
 from postrider.engine.audience import segments
 from postrider.engine.audience.segments import Condition, Criteria, Field, Match, Op
+from postrider.engine.content import Footer, default_tags
 from postrider.engine.errors import Busy, Invalid, NotFound, QuotaExceeded
 from postrider.engine.journal import EventKind
 from postrider.engine.principal import Principal
@@ -91,7 +93,9 @@ async def make_ready(
     named: Sequence[Recipient] | None = None,
 ) -> Ready:
     """Contents, domain and audience, checked; of those `named`, who may be mailed. Raises EngineError."""
-    commands = [_command(campaign, variant) for variant in arms(campaign.definition)]
+    organization_id = campaign.organization_id
+    owner = (await db.read(accounts.organizations, [organization_id]))[organization_id]
+    commands = [_command(campaign, variant, owner) for variant in arms(campaign.definition)]
     drafts = []
     sender = replace(principal, scopes=principal.scopes | {SEND_SCOPE})  # who writes campaigns sends them
     for command in commands:
@@ -172,10 +176,13 @@ def whom(tx: Tx, principal: Principal, definition: Definition) -> Criteria | Non
     return Criteria(Match.ALL, tuple(asked)) if asked else None
 
 
-def _command(campaign: Campaign, variant: Variant) -> SendCommand:
-    own = campaign.definition
+def _command(campaign: Campaign, variant: Variant, owner: Organization) -> SendCommand:
+    own, settings = campaign.definition, owner.settings
     from_name = variant.from_name if variant.from_name is not None else own.from_name
     sender = Mailbox(own.from_email, from_name or "") if own.from_email else None
+    known_as = settings.brand_name or (sender.name or sender.domain if sender else owner.name)
+    tags = default_tags(campaign.name, known_as) if own.switches.get("google_analytics") else {}
+    has_footer = own.switches.get("auto_footer", True)
     return SendCommand(
         to=[Mailbox("everybody@each.invalid")],  # each copy names its own recipient
         subject=variant.subject if variant.subject is not None else own.subject,
@@ -187,6 +194,8 @@ def _command(campaign: Campaign, variant: Variant) -> SendCommand:
         track_opens=own.tracks("track_opens"),
         track_clicks=own.tracks("track_clicks"),
         stream=STREAM,
+        footer=Footer(known_as, settings.postal_address) if has_footer else None,
+        analytics_tags=tags,
     )
 
 

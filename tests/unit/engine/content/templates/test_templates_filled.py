@@ -41,6 +41,11 @@ def test_a_default_is_text_and_never_liquid(source: str) -> None:
     assert compile(template.content.text, Escape.NONE).render({}) == NASTY
 
 
+def test_what_is_raw_stays_as_it_was_written() -> None:
+    source = "{% raw %}{{ v }}{% endraw %} {{ v }}"
+    assert html_of(source, [Variable("v", default="x")], {}) == "{{ v }} x"
+
+
 @pytest.mark.parametrize(("standing", "shown"), [(5, "5"), (1.5, "1.5"), (True, "true"), (False, "false")])
 def test_numbers_and_switches_are_defaults(standing: Any, shown: str) -> None:
     assert html_of("{{ v }}", [Variable("v", default=standing)], {}) == shown
