@@ -168,7 +168,7 @@ def filling(recipients: int, *, is_sqlite: bool) -> list[str]:
         ),
         *(
             f"""INSERT INTO campaign_rollups (organization_id, campaign_id, step_ms, measure, bucket, variant,
-                  count) SELECT {its}, {BUCKET_MS}, '{each.value}', {START} + n * {BUCKET_MS}, 0, 100
+                  count) SELECT {its}, {BUCKET_MS}, '{each.value}', {START} + CAST(n AS BIGINT) * {BUCKET_MS}, 0, 100
                 FROM {_numbers(1, DAYS * clock.DAY // BUCKET_MS, is_sqlite=is_sqlite)}"""
             for each in MEASURES
         ),

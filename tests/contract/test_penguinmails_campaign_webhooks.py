@@ -83,9 +83,8 @@ async def test_a_campaign_is_told_once_from_its_making_to_its_end(hooked: Hooked
         assert (shown["name"], shown["type"]) == (NEW["name"], "onboarding")
         assert set(shown["metrics"]) == METRICS
     status = {word: post["data"]["campaign"]["status"] for word, post in told.items()}
-    assert status == {
-        "created": "draft", "scheduled": "scheduled", "sending": "sending", "sent": "sent", "completed": "sent",
-    }  # fmt: skip
+    assert status.pop("completed") == "sent"
+    assert status == {"created": "draft", **{word: word for word in ("scheduled", "sending", "sent")}}
     assert told["created"]["data"]["campaign"]["scheduled_at"] is None
     assert told["scheduled"]["data"]["campaign"]["scheduled_at"] == at
     assert told["sending"]["data"]["campaign"]["sent_at"] is None

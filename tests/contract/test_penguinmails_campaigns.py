@@ -1,30 +1,24 @@
 """Campaigns against their contract: written, scheduled, sent, listed with figures, cancelled; bulk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 import pytest
 import yaml
-from tests.contract.past import followed, past_of
+from tests.contract.past import followed
 from tests.contract.test_penguinmails import OWNER, SQLITE, client_of, login, refused
 from tests.contract.test_penguinmails_emails import captured, html_of
 from tests.contract.walk import FOLDER, load, missing_keys
 from tests.factories import Running
 
-from postrider.engine import journal, suppression
 from postrider.engine.content import templates
 from postrider.engine.content.templates import Variable
-from postrider.engine.insight import conversions
-from postrider.engine.insight.conversions import NewConversion
-from postrider.engine.journal import Event, EventKind
-from postrider.engine.suppression import Class, Entry, Reason, Scope
-from postrider.kit import clock
 from postrider.kit.ids import new_id
 from postrider.surfaces.penguinmails import bulk, campaigns
-from postrider.surfaces.penguinmails.ids import CAMPAIGN, MESSAGE, TEMPLATE, from_id, to_id
+from postrider.surfaces.penguinmails.ids import CAMPAIGN, MESSAGE, TEMPLATE, to_id
 
 CONTRACT = load("penguinmails")
 SERVED = {operation.id: operation for operation in (*campaigns.OPERATIONS, *bulk.OPERATIONS)}
@@ -32,7 +26,7 @@ ALL, BULK = "/api/v1/campaigns", "/api/v1/emails/send-bulk"
 PLAIN: dict[str, Any] = {"name": "Plain", "subject": "Hi {{name}}", "content": "<p>Hi {{name}}</p>"}
 ANN = {"email": "ann@example.com", "personalization": {"name": "Ann"}}
 BOB = {"email": "bob@example.com", "personalization": {"name": "Bob"}}
-EXAMPLES = {
+EXAMPLES: dict[str, Any] = {
     each["id"]: (each.get("request") or {}).get("example")
     for each in yaml.safe_load((FOLDER / "penguinmails.yaml").read_text())["operations"]
 }
@@ -121,7 +115,7 @@ async def test_every_operation_answers_with_the_status_and_keys_of_its_contract(
 @SQLITE
 async def test_every_operation_answers_its_documented_errors(world: World) -> None:
     name, address, kind = "MISSING_REQUIRED_FIELD", "INVALID_EMAIL_FORMAT", "VALIDATION_ERROR"
-    of_changes = (
+    of_changes: tuple[tuple[Any, str], ...] = (
         ({"name": ""}, kind), ({"settings": {"batch_size": 0}}, kind), ([], kind),
         ({"schedule": {"send_at": "soon"}}, kind),
         ({"recipients": [{"email": "x"}]}, address), ({"content": "{% if %}"}, kind),
@@ -432,70 +426,6 @@ async def test_a_cancelled_campaign_is_over_and_a_draft_can_be_deleted(world: Wo
     assert refused(await world.call("getCampaign")) == (404, "RESOURCE_NOT_FOUND")
 
 
-async def test_a_list_is_narrowed_sorted_and_paged(world: World) -> None:
-    far = {"schedule": {"send_at": "2042-01-01T00:00:00Z"}}
-    near = {"schedule": {"send_at": "2041-01-01T00:00:00Z"}}
-    for name, more in (("a draft", {}), ("c far", far), ("b near", near), ("d sent", {"recipients": [ANN]})):
-        await world.make(name=name, **more)
-    await world.done("sendCampaign")
-    await world.until("sent")
-    await world.make(name="e cancelled")
-    await world.done("cancelCampaign")
-    assert await world.listed(status="active", sort="name", order="asc") == ["b near", "c far"]
-    assert await world.listed(status="draft") == ["a draft"]
-    assert await world.listed(status="sent") == ["d sent"]
-    assert await world.listed(status="failed") == []
-    newest_first = ["e cancelled", "d sent", "b near", "c far", "a draft"]
-    assert await world.listed() == newest_first
-    assert await world.listed(order="asc") == newest_first[::-1]
-    assert await world.listed(sort="name", order="asc") == sorted(newest_first)
-    assert (await world.listed(sort="scheduled_at"))[:2] == ["c far", "b near"]
-    assert (await world.listed(sort="sent_at"))[0] == "d sent"
-    assert (await world.listed(sort="status", order="asc"))[0] == "e cancelled"
-    assert await world.listed(sort="name", order="asc", per_page=2, page=2) == ["c far", "d sent"]
-    page = (await world.client.get(ALL, params={"per_page": 2, "page": 9})).json()
-    assert (page["data"], page["meta"]["pagination"]["total"], page["meta"]["pagination"]["pages"]) == (
-        [],
-        5,
-        3,
-    )
-    for query in ({"status": "eaten"}, {"sort": "size"}, {"order": "up"}, {"page": 0}, {"per_page": 101}):
-        assert refused(await world.client.get(ALL, params=query)) == (400, "VALIDATION_ERROR"), query
-
-
-async def test_figures_of_a_list_are_of_all_that_it_is_narrowed_to(world: World) -> None:
-    """Two of four open one, one of two the other: the mean is of the rates, not of the sums."""
-    past = past_of(world.node)
-    for name, count, openers in (("four", 4, 2), ("two", 2, 1), ("none", 0, 0)):
-        people = [{"email": f"{name}{number}@example.com"} for number in range(count)]
-        campaign_id = await world.make(name=name, recipients=people)
-        if not people:
-            continue
-        await world.done("sendCampaign")
-        await world.until("sent")
-        mails = (await world.client.get("/api/v1/emails", params={"campaign_id": campaign_id})).json()["data"]
-        for mail in mails[:openers]:
-            opened = Event(
-                past.organization_id, EventKind.OPENED, clock.now_ms(), from_id(MESSAGE, mail["message_id"]),
-                campaign_id=from_id(CAMPAIGN, campaign_id), data={"scanner": 0},
-            )  # fmt: skip
-            await world.node.database.write(journal.record, [opened])
-    sale = NewConversion(
-        amount_mils=49_000, campaign_id=from_id(CAMPAIGN, campaign_id), email="ann@example.com"
-    )
-    await world.node.database.write(conversions.record_order, world.node.principal, sale)
-    await followed(world.node)
-    meta = (await world.client.get(ALL, params={"per_page": 1})).json()["meta"]
-    assert meta["analytics"] == {
-        "total_revenue_impact": "$49.00", "avg_open_rate": 0.5, "avg_click_rate": 0.0,
-    }  # fmt: skip
-    drafts = (await world.client.get(ALL, params={"status": "draft"})).json()
-    assert drafts["meta"]["analytics"]["avg_open_rate"] == 0.0
-    four = (await world.client.get(ALL, params={"sort": "name"})).json()["data"][2]
-    assert (four["metrics"]["sent"], four["metrics"]["delivered"], four["metrics"]["opened"]) == (4, 4, 2)
-    assert four["cost"]["total"] == "$0.308"
-
-
 @SQLITE
 async def test_a_key_without_the_permission_reads_and_writes_nothing(world: World) -> None:
     await world.make(recipients=[ANN])
@@ -522,98 +452,3 @@ async def test_who_may_manage_campaigns_alone_can_do_all_of_it(world: World) -> 
         key = (await user.post("/api/v1/platform/api-keys", json=new)).json()["data"]["api_key"]
     async with client_of(world.node, key) as client:
         await test_every_operation_answers_with_the_status_and_keys_of_its_contract(World(client, world.node))
-
-
-async def test_a_bulk_tells_each_recipient_at_once(world: World) -> None:
-    await suppress(world.node, "gone@example.com")
-    await world.make()
-    rows = [
-        ANN, {"email": "gone@example.com"}, {"email": "bad"}, BOB, {"email": "ANN@example.com"}, 7, {},
-    ]  # fmt: skip
-    body = {"campaign_id": world.ids["campaign_id"], "recipients": rows}
-    told = await world.done("sendBulkEmails", body)
-    counted = ("total_recipients", "accepted", "rejected", "batches", "batch_size", "delay_between_batches")
-    assert [told[name] for name in counted] == [7, 2, 5, 1, 100, 0]
-    assert told["cost"] == {"total": "$0.154", "per_recipient": "$0.077", "currency": "USD"}
-    assert [each["email"] for each in told["messages"]] == ["ann@example.com", "bob@example.com"]
-    errors = {each["email"]: each["message"] for each in told["errors"]}
-    assert set(errors) == {"gone@example.com", "bad", "ANN@example.com", None}
-    assert errors["bad"] == "Invalid email format"
-    await world.until("sent")
-    for each, name in zip(told["messages"], ("Ann", "Bob"), strict=True):
-        mail = (await world.client.get(f"/api/v1/emails/{each['message_id']}")).json()["data"]
-        assert (mail["to"], mail["subject"], mail["status"]) == (each["email"], f"Hi {name}", "delivered")
-    listed = await world.client.get("/api/v1/emails", params={"campaign_id": world.ids["campaign_id"]})
-    assert listed.json()["meta"]["pagination"]["total"] == 2
-
-
-async def test_a_repeated_bulk_sends_nothing_and_is_answered_alike(world: World) -> None:
-    await suppress(world.node, "gone@example.com")
-    await world.make()
-    body = {"campaign_id": world.ids["campaign_id"], "recipients": [ANN, {"email": "gone@example.com"}, BOB]}
-    key = {"Idempotency-Key": "once"}
-    first, second = await asyncio.gather(*(world.done("sendBulkEmails", body, headers=key) for _ in range(2)))
-    assert first == second
-    await world.until("sent")
-    assert await world.done("sendBulkEmails", body, headers=key) == first
-    answer = await world.call("sendBulkEmails", {**body, "batch_size": 9}, headers=key)
-    assert refused(answer) == (409, "RESOURCE_CONFLICT")
-    listed = await world.client.get("/api/v1/emails", params={"campaign_id": world.ids["campaign_id"]})
-    assert listed.json()["meta"]["pagination"]["total"] == 2
-
-
-@SQLITE
-async def test_a_bulk_of_whom_nobody_may_be_mailed_is_no_refusal(world: World) -> None:
-    await suppress(world.node, "gone@example.com")
-    await world.make()
-    body = {"campaign_id": world.ids["campaign_id"], "recipients": [{"email": "gone@example.com"}]}
-    told = await world.done("sendBulkEmails", body)
-    assert (told["accepted"], told["rejected"], told["batches"], told["messages"]) == (0, 1, 0, [])
-    body["campaign_id"] = to_id(CAMPAIGN, new_id())
-    assert refused(await world.call("sendBulkEmails", body)) == (404, "RESOURCE_NOT_FOUND")
-    body["campaign_id"] = "campaign_abc123"
-    assert refused(await world.call("sendBulkEmails", body)) == (404, "RESOURCE_NOT_FOUND")
-
-
-@SQLITE
-async def test_two_bulks_at_once_are_sent_whole_before_the_campaign_is(world: World) -> None:
-    await world.make(settings={"batch_size": 40, "delay_between_batches": 1})
-    crowds: list[Callable[[int], str]] = [lambda n: f"a{n}@example.com", lambda n: f"b{n}@example.com"]
-    told = await asyncio.gather(
-        *(
-            world.done(
-                "sendBulkEmails",
-                {
-                    "campaign_id": world.ids["campaign_id"],
-                    "recipients": [{"email": name(n)} for n in range(60)],
-                },
-            )
-            for name in crowds
-        )
-    )
-    assert [(each["batches"], each["batch_size"], each["delay_between_batches"]) for each in told] == [
-        (2, 40, 1)
-    ] * 2
-    shown = await world.until("sent")
-    await followed(world.node)
-    shown = await world.get()
-    assert (shown["metrics"]["delivered"], shown["metrics"]["estimated_recipients"]) == (120, 120)
-
-
-async def test_a_scheduled_campaign_stays_so_when_a_bulk_goes_out(world: World) -> None:
-    await world.make(recipients=[ANN], schedule={"send_at": "2041-01-01T00:00:00Z"})
-    body = {"campaign_id": world.ids["campaign_id"], "recipients": [BOB]}
-    told = await world.done("sendBulkEmails", body)
-    (mail,) = await captured(world.node, 1)
-    assert mail["To"] == "bob@example.com"
-    assert (await world.get())["status"] == "scheduled"
-    await world.done("sendCampaign")
-    await world.until("sent")
-    assert {mail["To"] for mail in await captured(world.node, 2)} == {"ann@example.com", "bob@example.com"}
-    assert (await world.client.get(f"/api/v1/emails/{told['messages'][0]['message_id']}")).is_success
-
-
-async def suppress(node: Running, address: str) -> None:
-    organization_id, reason = node.account.organization_id, Reason.HARD_BOUNCE.value
-    entry = Entry(organization_id, address, Scope.ORGANIZATION, "", Class.BLOCK, reason, "manual")
-    await node.database.write(suppression.add, [entry])

@@ -122,6 +122,7 @@ NAMES: dict[str, dict[tuple[str, str], Callable[[Owned], str]]] = {
     },
     "console": {
         ("/v1/messages", "id"): uuid(lambda owned: owned.message_id),
+        ("/v1/campaigns", "id"): uuid(lambda owned: owned.campaign_id),
         ("/v1/contacts", "id"): uuid(lambda owned: owned.contact_id),
         ("/v1/templates", "id"): uuid(lambda owned: owned.template_id),
         ("/v1/lists", "id"): uuid(lambda owned: owned.list_id),
@@ -145,6 +146,9 @@ BODIES: dict[str, Any] = {
     "setSmtpCredentialStatus": {"is_active": False},
     "updateCampaign": {"name": "Mine now"},
     "testCampaign": {"recipients": ["ann@example.com"]},
+    "scheduleCampaign": {"scheduled_at": "2999-01-01T00:00:00Z"},
+    "setSplitTest": {"variants": [{"name": "Mine"}], "percent": 10, "wait_minutes": 60},
+    "chooseWinner": {"variant": 1},
     "testWebhook": {"event": "email.opened"},
     "updateContactProperties": {"plan": "free"},
     "updateDomain": {"tracking_enabled": False},

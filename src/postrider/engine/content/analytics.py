@@ -45,11 +45,7 @@ def check_analytics_tags(given: Mapping[str, str]) -> dict[str, str]:
 
 def default_tags(campaign: str, source: str) -> dict[str, str]:
     """The tags of a campaign whose author asked for some and named none: its name, and who it comes from."""
-    given = {"utm_source": source, "utm_medium": "email", "utm_campaign": campaign}
-    return {
-        name: "".join([char if char.isprintable() else " " for char in value])[:VALUE_MAX_CHARS]
-        for name, value in given.items()
-    }
+    return {"utm_source": _fit(source), "utm_medium": "email", "utm_campaign": _fit(campaign)}
 
 
 def tag_hrefs(html: str, tags: Tags, *, merge: bool) -> str:
@@ -94,6 +90,12 @@ def fill(rendered: str, tags: Tags) -> str:
 def tag_link(link: str, url: str, tags: Tags) -> str:
     """The URL that a stored link has become for one recipient, with the tags where it may carry them."""
     return _tagged(url, tags) if _may_carry(link) else url
+
+
+def _fit(text: str) -> str:
+    """The text as `check_analytics_tags` takes it, whatever it holds."""
+    kept = "".join([char if char.isprintable() and char not in "{}" else " " for char in text])
+    return " ".join(kept.split())[:VALUE_MAX_CHARS].strip() or "campaign"
 
 
 def _may_carry(link: str) -> bool:

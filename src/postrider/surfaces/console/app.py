@@ -18,6 +18,7 @@ from postrider.surfaces.common.operations import Call, Manner, Operation, answer
 from postrider.surfaces.common.services import Services, Surface
 from postrider.surfaces.console import (
     alerts,
+    campaigns,
     contacts,
     domains,
     imports,
@@ -109,6 +110,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("pauseLane", "POST", (_LANE + "/pause",), "let its mail wait", WRITE_QUEUES, pause_lane),
     Operation("resumeLane", "POST", (_LANE + "/resume",), "let its mail go on", WRITE_QUEUES, resume_lane),
     *domains.OPERATIONS,
+    *campaigns.OPERATIONS,
     *contacts.OPERATIONS,
     *lists.OPERATIONS,
     *properties.OPERATIONS,

@@ -3,14 +3,14 @@
 Openings and clicks are those of everybody, scanners too, as in the analytics of a campaign.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
-from postrider.engine.insight import Counts, Measure, account, campaigns, conversions
-from postrider.engine.insight.account import Census, Change, Growth, Overview, Reading, Trait, Traits
+from postrider.engine.insight import account, conversions
+from postrider.engine.insight.account import Census, Change, Growth, Mail, Overview, Trait, Traits
 from postrider.engine.insight.conversions import Revenue
 from postrider.engine.principal import Principal
 from postrider.kit.money import ratio, share, units
@@ -28,12 +28,7 @@ CLIENTS = {"Gmail": "gmail", "Outlook": "outlook", "Apple Mail": "apple_mail"}
 DEVICES = ("desktop", "mobile", "tablet")
 SEGMENTS = ("highly_engaged", "engaged", "inactive", "never_engaged")
 OTHER, UNKNOWN = "other", "unknown"
-_TRENDS: Mapping[str, Callable[[Counts], int | None]] = {
-    "sent": campaigns.sent_of,
-    "delivered": lambda counts: counts[Measure.DELIVERED],
-    "opened": lambda counts: counts.unique_opens,
-    "clicked": lambda counts: counts.unique_clicks,
-}
+TRENDS = ("sent", "delivered", "opened", "clicked")
 
 
 async def get_overview(call: Call) -> Response:
@@ -64,7 +59,7 @@ async def get_contacts(call: Call) -> Response:
 async def get_revenue(call: Call) -> Response:
     period, reader = _asked(call)
 
-    def read(tx: Any) -> tuple[Revenue, Counts, Census | None]:
+    def read(tx: Any) -> tuple[Revenue, Mail, Census | None]:
         overview = account.overview(tx, reader, start=period.start, end=period.end, zone=period.zone)
         return _revenue(tx, call, reader, period), overview.total, account.census(tx, reader)
 
@@ -99,20 +94,22 @@ async def get_places(call: Call) -> Response:
 
 def _overview(found: Overview, revenue: Revenue, period: Period) -> dict[str, Any]:
     total = found.total
-    delivered, opened, clicked = (_TRENDS[name](total) or 0 for name in ("delivered", "opened", "clicked"))
     return {
         "summary": {
-            "total_sent": campaigns.sent_of(total),
-            "total_delivered": delivered,
-            "total_opened": opened,
-            "total_clicked": clicked,
+            "total_sent": total.sent,
+            "total_delivered": total.delivered,
+            "total_opened": total.opened,
+            "total_clicked": total.clicked,
             "total_revenue": _number(revenue.total.amount_mils),
-            "average_open_rate": _rate(opened, delivered),
-            "average_click_rate": _rate(clicked, delivered),
+            "average_open_rate": _rate(total.opened, total.delivered),
+            "average_click_rate": _rate(total.clicked, total.delivered),
         },
         "trends": {
-            name: [{"date": period.date(day.start), "value": figure(day.counts)} for day in found.days]
-            for name, figure in _TRENDS.items()
+            name: [
+                {"date": period.date(day.start), "value": max(0, getattr(day.mail, name))}
+                for day in found.days
+            ]
+            for name in TRENDS
         },
         "top_campaigns": [
             {
@@ -160,13 +157,13 @@ def _contacts(census: Census | None, growth: Growth | None, period: Period) -> d
     }
 
 
-def _money(revenue: Revenue, mails: Counts, census: Census | None, period: Period) -> dict[str, Any]:
+def _money(revenue: Revenue, mails: Mail, census: Census | None, period: Period) -> dict[str, Any]:
     total = revenue.total
     return {
         "total_revenue": _number(total.amount_mils),
-        "revenue_per_email": _number(share(total.amount_mils, campaigns.sent_of(mails))),
+        "revenue_per_email": _number(share(total.amount_mils, mails.sent)),
         "revenue_per_contact": None if census is None else _number(share(total.amount_mils, census.total)),
-        "conversion_rate": _rate(total.times, mails[Measure.DELIVERED]),
+        "conversion_rate": _rate(total.times, mails.delivered),
         "average_order_value": _number(share(total.amount_mils, total.times)),
         "revenue_by_campaign": [
             {
@@ -267,8 +264,8 @@ def _rate(part: int, whole: int) -> float:
     return float(ratio(part, whole, places=PLACES))
 
 
-def _read_share(its: Reading | None) -> float:
-    return 0.0 if its is None else _rate(its.opened, its.delivered)
+def _read_share(its: Mail | None) -> float:
+    return 0.0 if its is None else _rate(its.read, its.delivered)
 
 
 def _number(mils: int) -> float:

@@ -1,6 +1,6 @@
 """Campaigns: written, scheduled, listed, sent and cancelled. Whom a request names in bulk: bulk."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,8 @@ from postrider.engine.content import templates
 from postrider.engine.content.model import Parts
 from postrider.engine.content.templates import Template
 from postrider.engine.errors import NotFound
-from postrider.engine.insight import Counts, conversions
-from postrider.engine.insight.campaigns import counts_of, sent_of
+from postrider.engine.insight import conversions
+from postrider.engine.insight.campaigns import counts_of, mean_rates
 from postrider.engine.insight.conversions import Kind
 from postrider.engine.principal import Principal
 from postrider.engine.sending import campaigns
@@ -22,7 +22,7 @@ from postrider.kit.money import units
 from postrider.surfaces.common.body import SMALL_BODY_MAX_BYTES, read_body
 from postrider.surfaces.common.errors import Fault, faults_of, invalid
 from postrider.surfaces.common.operations import Call, Operation, parse, sized
-from postrider.surfaces.penguinmails.analytics import PLACES, performance
+from postrider.surfaces.penguinmails.analytics import PLACES
 from postrider.surfaces.penguinmails.analytics import READ as REPORTS
 from postrider.surfaces.penguinmails.answers import CURRENCY, done, listed, money
 from postrider.surfaces.penguinmails.campaign_wire import (
@@ -57,9 +57,9 @@ async def list_campaigns(call: Call) -> Response:
             limit=query.per_page, **narrowed,
         )  # fmt: skip
         named = campaigns.count_targets(tx, principal, [each.id for each in rows])
-        counts = counts_of(tx, principal.organization_id, ids)
-        items = [summary(each, counts.get(each.id, _NOTHING), price, named.get(each.id)) for each in rows]
-        return listed(items, query, len(ids), analytics=_analytics(tx, principal, counts))
+        counts = counts_of(tx, principal.organization_id, [each.id for each in rows])
+        items = [summary(each, counts[each.id], price, named.get(each.id)) for each in rows]
+        return listed(items, query, len(ids), analytics=_analytics(tx, principal, ids))
 
     return await call.services.db.read(read)
 
@@ -151,7 +151,6 @@ OPERATIONS = (
     Operation("sendCampaign", "POST", (f"{_ONE}/send",), "Start a campaign now", WRITE, send_campaign),
     Operation("cancelCampaign", "POST", (f"{_ONE}/cancel",), "Cancel a campaign", WRITE, cancel_campaign),
 )  # fmt: skip
-_NOTHING = Counts({})
 
 
 def _campaign_id(call: Call) -> RowId:
@@ -193,20 +192,16 @@ def _state(campaign: Campaign) -> dict[str, str]:
     return {"id": to_id(CAMPAIGN, campaign.id), "status": CAMPAIGN_STATUSES[campaign.status]}
 
 
-def _analytics(tx: Any, principal: Principal, counts: Mapping[RowId, Counts]) -> dict[str, Any]:
+def _analytics(tx: Any, principal: Principal, ids: Sequence[RowId]) -> dict[str, Any]:
     """What all of them brought, and the means of their rates: of those that were sent to somebody."""
     asker = replace(principal, scopes=frozenset({REPORTS}))
-    brought = conversions.totals_of(tx, asker, counts, currency=CURRENCY)
+    brought = conversions.totals_of(tx, asker, ids, currency=CURRENCY)
     revenue = sum(each[Kind.ORDER].amount_mils for each in brought.values())
-    rates = [performance(each) for each in counts.values() if sent_of(each)]
-
-    def mean(name: str) -> float:
-        return round(sum(each[name] for each in rates) / len(rates), PLACES) if rates else 0.0
-
+    means = mean_rates(tx, principal.organization_id, ids)
     return {
         "total_revenue_impact": money(units(revenue)),
-        "avg_open_rate": mean("open_rate"),
-        "avg_click_rate": mean("click_rate"),
+        "avg_open_rate": round(means.open_rate, PLACES),
+        "avg_click_rate": round(means.click_rate, PLACES),
     }
 
 

@@ -17,7 +17,7 @@ TABLES = (
     "conversions",
     "revenue_rollups",
     "trait_rollups",
-    "reading_rollups",
+    "mail_rollups",
     "contact_rollups",
     "contact_censuses",
 )
@@ -85,13 +85,7 @@ def _conversions() -> None:
 
 def _account() -> None:
     _rollups("trait_rollups", (_small("trait"), _big("bucket"), _text("value")), ("opens", "clicks"))
-    op.create_table(
-        "reading_rollups",
-        _big("organization_id"),
-        *(_big(name) for name in ("bucket", "delivered", "opened")),
-        sa.PrimaryKeyConstraint("organization_id", "bucket", name=op.f("pk_reading_rollups")),
-        sqlite_with_rowid=False,
-    )
+    _rollups("mail_rollups", (_big("bucket"),), ("sent", "delivered", "opened", "clicked", "read"))
     _rollups("contact_rollups", (_big("bucket"), _small("change")), ("count",))
     op.create_table(
         "contact_censuses",

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 from postrider.engine.audience.model import Status
-from postrider.engine.insight.model import Counts, Span
 from postrider.kit.ids import RowId
 from postrider.kit.record import record
 
@@ -47,11 +46,23 @@ class Traits:
 
 
 @record
-class Reading:
-    """Mails that were delivered, and how many of them were opened since."""
+class Mail:
+    """What happened to an account's mail in a time; `read`: of what was delivered then, opened since."""
 
-    delivered: int
-    opened: int
+    sent: int = 0
+    delivered: int = 0
+    opened: int = 0
+    clicked: int = 0
+    read: int = 0
+
+
+@record
+class MailSpan:
+    """A part of a report's time, its end not included."""
+
+    start: int
+    end: int
+    mail: Mail
 
 
 @record
@@ -69,10 +80,10 @@ class CampaignRates:
 class Overview:
     """An account's time: its days, the sum, mails by the weekday (0 is Monday) and hour they came in."""
 
-    days: Sequence[Span]
-    total: Counts
-    by_weekday: Mapping[int, Reading]
-    by_hour: Mapping[int, Reading]
+    days: Sequence[MailSpan]
+    total: Mail
+    by_weekday: Mapping[int, Mail]
+    by_hour: Mapping[int, Mail]
     campaigns: Sequence[CampaignRates]
 
 

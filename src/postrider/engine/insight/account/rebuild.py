@@ -26,12 +26,12 @@ P = TypeVar("P", bound=Hashable)
 def mend(db: Database, organization_id: int) -> int:
     """Correct an organization's counts; answers how many were wrong. Killed: begin anew."""
     wrong = db.snapshot_now(compare, organization_id)
-    traits, reading = iter(wrong.traits.items()), iter(wrong.reading.items())
+    traits, mail = iter(wrong.traits.items()), iter(wrong.mail.items())
     while part := dict(islice(traits, PLACES_AT_ONCE)):
         db.write_now(store.add, Tally(Counter(part), Counter(), Counter()))
-    while rest := dict(islice(reading, PLACES_AT_ONCE)):
+    while rest := dict(islice(mail, PLACES_AT_ONCE)):
         db.write_now(store.add, Tally(Counter(), Counter(rest), Counter()))
-    return len(wrong.traits) + len(wrong.reading)
+    return len(wrong.traits) + len(wrong.mail)
 
 
 def compare(tx: Tx, organization_id: int) -> Tally:
@@ -43,7 +43,7 @@ def compare(tx: Tx, organization_id: int) -> Tally:
     counted = _count(tx, organization_id)
     return Tally(
         _differences(store.kept_traits(tx, organization_id, begins), counted.traits, begins, at=2),
-        _differences(store.kept_reading(tx, organization_id, begins), counted.reading, begins, at=1),
+        _differences(store.kept_mail(tx, organization_id, begins), counted.mail, begins, at=1),
         Counter(),
     )
 
@@ -55,7 +55,7 @@ def _count(tx: Tx, organization_id: int) -> Tally:
     while page := journal.page_after(tx, organization_id, after, PAGE_EVENTS):
         found = tally(tx, [event for event in page if event.id not in left_out])
         total.traits.update(found.traits)
-        total.reading.update(found.reading)
+        total.mail.update(found.mail)
         after = page[-1].id
     return total
 

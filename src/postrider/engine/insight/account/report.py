@@ -1,7 +1,8 @@
 """Reports on an account as a whole: from rollups and a census, so as quick for a million mails as for ten."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, tzinfo
 
 from postrider.db.database import Tx
@@ -14,14 +15,15 @@ from postrider.engine.insight.account.model import (
     Change,
     Growth,
     Hits,
+    Mail,
+    MailSpan,
     Overview,
-    Reading,
     Trait,
     Traits,
 )
 from postrider.engine.insight.coarse import Piece
 from postrider.engine.insight.model import Step
-from postrider.engine.insight.report import READ, report, spans_of, widened
+from postrider.engine.insight.report import READ, spans_of, widened
 from postrider.engine.insight.tally import BUCKET_MS
 from postrider.engine.principal import Principal
 from postrider.kit import clock
@@ -29,6 +31,7 @@ from postrider.kit import clock
 TOP_CAMPAIGNS = 5
 VALUES_MAX = 100  # of one trait that a report tells
 DAYS_A_WEEK, HOURS_A_DAY = 7, 24
+NOTHING = Mail()
 EPOCH_WEEKDAY = 3  # 1970 began on a Thursday
 
 
@@ -37,13 +40,15 @@ def overview(tx: Tx, principal: Principal, *, start: int, end: int, zone: tzinfo
 
     Campaigns are those that began in this time, the one of which most was opened first.
     """
-    whole = report(tx, principal, start=start, end=end, bucket=Step.DAY, zone=zone)
+    principal.require(READ)
+    organization_id, spans = principal.organization_id, spans_of(start, end, Step.DAY, zone)
+    found = store.mail(tx, organization_id, [piece for span in spans for piece in _pieces(*span)])
     since, until = widened(start, end)
-    hours = store.reading(tx, principal.organization_id, stretches(since, until, zone))
-    begun = store.campaigns_begun(tx, principal.organization_id, since=since, until=until)
+    hours = store.mail_by_hour(tx, organization_id, stretches(since, until, zone))
+    begun = store.campaigns_begun(tx, organization_id, since=since, until=until)
     return Overview(
-        whole.spans,
-        whole.total,
+        [MailSpan(*span, found.get(span[0], NOTHING)) for span in spans],
+        _total(found.values()),
         _grouped(hours, lambda hour: (hour // HOURS_A_DAY + EPOCH_WEEKDAY) % DAYS_A_WEEK),
         _grouped(hours, lambda hour: hour % HOURS_A_DAY),
         sorted(begun, key=_most_opened)[:TOP_CAMPAIGNS],
@@ -116,12 +121,16 @@ def _offset(at: int, zone: tzinfo) -> int:
     return int(offset.total_seconds()) * clock.SECOND
 
 
-def _grouped(hours: Mapping[int, Reading], group_of: Callable[[int], int]) -> dict[int, Reading]:
-    delivered, opened = Counter[int](), Counter[int]()
+def _grouped(hours: Mapping[int, Mail], group_of: Callable[[int], int]) -> dict[int, Mail]:
+    groups: dict[int, list[Mail]] = {}
     for hour, its in hours.items():
-        delivered[group_of(hour)] += its.delivered
-        opened[group_of(hour)] += its.opened
-    return {group: Reading(delivered[group], opened[group]) for group in sorted(delivered)}
+        groups.setdefault(group_of(hour), []).append(its)
+    return {group: _total(groups[group]) for group in sorted(groups)}
+
+
+def _total(each: Iterable[Mail]) -> Mail:
+    mails = list(each)
+    return Mail(*(sum(getattr(mail, its.name) for mail in mails) for its in fields(Mail)))
 
 
 def _most_opened(campaign: CampaignRates) -> tuple[float, int, bytes]:
@@ -129,7 +138,7 @@ def _most_opened(campaign: CampaignRates) -> tuple[float, int, bytes]:
 
 
 def _pieces(since: int, until: int) -> list[Piece]:
-    return list(coarse.pieces_of(since, until, store.CHANGE_STEPS))
+    return list(coarse.pieces_of(since, until, store.STEPS))
 
 
 def _sum(tx: Tx, organization_id: int, since: int, until: int) -> Counter[Change]:

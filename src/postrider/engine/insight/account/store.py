@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 from postrider.db.database import Tx
 from postrider.db.portable import PerRow, Statement, insert_batch
 from postrider.engine.insight import coarse
-from postrider.engine.insight.account.model import CampaignRates, Change, Hits, Reading, Trait
-from postrider.engine.insight.account.tables import contact_rollups, reading_rollups, trait_rollups
-from postrider.engine.insight.account.tally import ReadPlace, Tally, TraitPlace
+from postrider.engine.insight.account.model import CampaignRates, Change, Hits, Mail, Trait
+from postrider.engine.insight.account.tables import contact_rollups, mail_rollups, trait_rollups
+from postrider.engine.insight.account.tally import MailPlace, Tally, TraitPlace
 from postrider.engine.insight.coarse import Piece
-from postrider.engine.insight.coarse.pieces import FINE, WEEK
+from postrider.engine.insight.coarse.pieces import FINE, WEEK, pieces_of
 from postrider.engine.insight.model import Measure
 from postrider.kit import clock
 from postrider.kit.ids import id_floor
 
-TRAIT_STEPS = (clock.DAY, 4 * WEEK)  # cities are many: of months, days would be too many
-CHANGE_STEPS = coarse.STEPS
+TRAIT_STEPS = (clock.DAY, WEEK, 4 * WEEK)  # cities are many: of months, days would be too many
+STEPS = coarse.STEPS  # of the others
 HOURS_A_WEEK = 168
-RECENT_CAMPAIGNS = 1_000  # among which the best are looked for
+RECENT_CAMPAIGNS = 500  # among which the best are looked for
 
 
 def _adding(table: str, key: Sequence[str], counts: Sequence[str]) -> str:
@@ -28,14 +28,14 @@ def _adding(table: str, key: Sequence[str], counts: Sequence[str]) -> str:
 
 _TRAIT = ("organization_id", "step_ms", "trait", "bucket", "value")
 _HITS = ("opens", "clicks")
-_READ = ("delivered", "opened")
+_MAIL = ("organization_id", "step_ms", "bucket")
+_COUNTS = ("sent", "delivered", "opened", "clicked", "read")
 _CHANGE = ("organization_id", "step_ms", "bucket", "change")
 _add_traits = insert_batch(
     trait_rollups, *_TRAIT, *_HITS, tail=_adding("trait_rollups", _TRAIT, _HITS)
 )  # fmt: skip
-_add_reading = insert_batch(
-    reading_rollups, "organization_id", "bucket", *_READ,
-    tail=_adding("reading_rollups", ("organization_id", "bucket"), _READ),
+_add_mail = insert_batch(
+    mail_rollups, *_MAIL, *_COUNTS, tail=_adding("mail_rollups", _MAIL, _COUNTS)
 )  # fmt: skip
 _add_changes = insert_batch(
     contact_rollups, *_CHANGE, "count", tail=_adding("contact_rollups", _CHANGE, ["count"])
@@ -62,17 +62,29 @@ _changes = PerRow(
     since=int,
     until=int,
 )
+_SUMS = ", ".join(f"CAST(SUM(r.{name}) AS BIGINT) AS {name}" for name in _COUNTS)
+_mail = PerRow(
+    f"""SELECT :span AS span, {_SUMS} FROM mail_rollups r
+        WHERE r.organization_id = :organization_id AND r.step_ms = :step_ms
+          AND r.bucket >= :since AND r.bucket < :until""",  # noqa: S608
+    span=int,
+    organization_id=int,
+    step_ms=int,
+    since=int,
+    until=int,
+)
 # Over a stretch of time in which a zone keeps its distance from UTC: hours since 1970 of that zone.
-_reading = Statement(
-    f"""SELECT (bucket + :offset_ms) / {clock.HOUR} AS hour, CAST(SUM(delivered) AS BIGINT),
-          CAST(SUM(opened) AS BIGINT)
-        FROM reading_rollups
-        WHERE organization_id = :organization_id AND bucket >= :since AND bucket < :until GROUP BY 1"""  # noqa: S608
+_hours = Statement(
+    f"""SELECT (r.bucket + :offset_ms) / {clock.HOUR} AS hour, {_SUMS} FROM mail_rollups r
+        WHERE r.organization_id = :organization_id AND r.step_ms = :step_ms
+          AND r.bucket >= :since AND r.bucket < :until GROUP BY 1"""  # noqa: S608
 )
 _RATES = (Measure.DELIVERED, Measure.OPENED_UNIQUE, Measure.CLICKED_UNIQUE)
 _campaigns = Statement(
     f"""WITH recent AS (SELECT id, name FROM campaigns
-          WHERE organization_id = :organization_id AND id < :before ORDER BY id DESC LIMIT {RECENT_CAMPAIGNS})
+          WHERE organization_id = :organization_id AND id < :before
+            AND COALESCE(started_at, created_at) >= :soonest
+          ORDER BY id DESC LIMIT {RECENT_CAMPAIGNS})
         SELECT r.id, r.name,
           {
         ", ".join(
@@ -89,9 +101,9 @@ _kept_traits = Statement(
     f"""SELECT trait, bucket, value, opens, clicks FROM trait_rollups
         WHERE organization_id = :organization_id AND step_ms = {FINE} AND bucket >= :since"""  # noqa: S608
 )
-_kept_reading = Statement(
-    """SELECT bucket, delivered, opened FROM reading_rollups
-       WHERE organization_id = :organization_id AND bucket >= :since"""
+_kept_mail = Statement(
+    f"""SELECT bucket, {", ".join(_COUNTS)} FROM mail_rollups
+        WHERE organization_id = :organization_id AND step_ms = {FINE} AND bucket >= :since"""  # noqa: S608
 )
 
 
@@ -101,16 +113,17 @@ def add(tx: Tx, found: Tally) -> None:
     for (organization_id, trait, at, value, is_click), amount in found.traits.items():
         for step in (FINE, *TRAIT_STEPS):
             traits[organization_id, step, trait, at - at % step, value][is_click] += amount
-    reading: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * len(_READ))
-    for (organization_id, at, column), amount in found.reading.items():
-        reading[organization_id, at][_READ.index(column)] += amount
+    mail: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(_COUNTS))
+    for (organization_id, at, column), amount in found.mail.items():
+        for step in (FINE, *STEPS):
+            mail[organization_id, step, at - at % step][_COUNTS.index(column)] += amount
     changes: Counter[tuple[int, int, int, int]] = Counter()
     for (organization_id, at, change), amount in found.changes.items():
-        for step in (FINE, *CHANGE_STEPS):
+        for step in (FINE, *STEPS):
             changes[organization_id, step, at - at % step, change] += amount
     for statement, rows in (
         (_add_traits, [(*place, *traits[place]) for place in sorted(traits) if any(traits[place])]),
-        (_add_reading, [(*place, *reading[place]) for place in sorted(reading) if any(reading[place])]),
+        (_add_mail, [(*place, *mail[place]) for place in sorted(mail) if any(mail[place])]),
         (_add_changes, [(*place, changes[place]) for place in sorted(changes) if changes[place]]),
     ):
         if rows:
@@ -136,20 +149,37 @@ def changes(tx: Tx, organization_id: int, pieces: Iterable[Piece]) -> dict[int, 
     return found
 
 
-def reading(tx: Tx, organization_id: int, stretches: Iterable[tuple[int, int, int]]) -> dict[int, Reading]:
+def mail(tx: Tx, organization_id: int, pieces: Iterable[Piece]) -> dict[int, Mail]:
+    """By the span that pieces are of; nothing, no key."""
+    found: dict[int, list[int]] = {}
+    rows = [(span, organization_id, step, since, until) for span, step, since, until in pieces]
+    for span, *counts in _mail(tx, rows):
+        if counts[0] is not None:
+            found[span] = _plus(found.get(span), counts)
+    return {span: Mail(*counts) for span, counts in found.items()}
+
+
+def mail_by_hour(tx: Tx, organization_id: int, stretches: Iterable[tuple[int, int, int]]) -> dict[int, Mail]:
     """By a zone's hour of weeks that begin on Thursdays, as 1970 did; stretches: since, until, offset."""
-    found: dict[int, list[int]] = defaultdict(lambda: [0] * len(_READ))
-    for since, until, offset_ms in stretches:
-        asked = {"since": since, "until": until, "offset_ms": offset_ms}
-        for hour, *counts in _reading(tx, organization_id=organization_id, **asked):
-            at = hour % HOURS_A_WEEK
-            found[at] = [have + more for have, more in zip(found[at], counts, strict=True)]
-    return {hour: Reading(*counts) for hour, counts in found.items()}
+    found: dict[int, list[int]] = {}
+    for stretch_since, stretch_until, offset_ms in stretches:
+        steps = () if offset_ms % clock.HOUR else (clock.HOUR,)
+        for _, step, since, until in pieces_of(stretch_since, stretch_until, steps):
+            asked = {"step_ms": step, "since": since, "until": until, "offset_ms": offset_ms}
+            for hour, *counts in _hours(tx, organization_id=organization_id, **asked):
+                at = hour % HOURS_A_WEEK
+                found[at] = _plus(found.get(at), counts)
+    return {hour: Mail(*counts) for hour, counts in found.items()}
+
+
+def _plus(have: list[int] | None, more: list[int]) -> list[int]:
+    return more if have is None else [one + other for one, other in zip(have, more, strict=True)]
 
 
 def campaigns_begun(tx: Tx, organization_id: int, *, since: int, until: int) -> list[CampaignRates]:
     """The campaigns whose first mail left in a time (ms) and of which any arrived, among the newest."""
-    rows = _campaigns(tx, organization_id=organization_id, before=id_floor(until))
+    before, soonest = id_floor(until), since - clock.HOUR
+    rows = _campaigns(tx, organization_id=organization_id, before=before, soonest=soonest)
     return [
         CampaignRates(campaign_id, name, delivered, opened, clicked)
         for campaign_id, name, delivered, opened, clicked, began in rows
@@ -167,11 +197,11 @@ def kept_traits(tx: Tx, organization_id: int, since: int) -> dict[TraitPlace, in
     return found
 
 
-def kept_reading(tx: Tx, organization_id: int, since: int) -> dict[ReadPlace, int]:
+def kept_mail(tx: Tx, organization_id: int, since: int) -> dict[MailPlace, int]:
     """As kept_traits."""
     return {
         (organization_id, bucket, column): count
-        for bucket, *counts in _kept_reading(tx, organization_id=organization_id, since=since)
-        for column, count in zip(_READ, counts, strict=True)
+        for bucket, *counts in _kept_mail(tx, organization_id=organization_id, since=since)
+        for column, count in zip(_COUNTS, counts, strict=True)
         if count
     }

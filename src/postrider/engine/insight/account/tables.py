@@ -4,7 +4,7 @@ from sqlalchemy import PrimaryKeyConstraint, Table
 
 from postrider.db.schema import at, big, json_, metadata, organization_id, small, text
 
-# Openings and clicks by what they were made with, and where: by quarters of an hour, days, four weeks (UTC).
+# Openings and clicks by what they were made with, and where: by quarters of an hour, days, weeks (UTC).
 trait_rollups = Table(
     "trait_rollups",
     metadata,
@@ -19,15 +19,19 @@ trait_rollups = Table(
     sqlite_with_rowid=False,
 )
 
-# Mails by when they were delivered, and how many of them were opened since, whenever that was.
-reading_rollups = Table(
-    "reading_rollups",
+# An account's mail by quarters of an hour, hours and days (UTC): a row each, for a year of days reads many.
+mail_rollups = Table(
+    "mail_rollups",
     metadata,
     organization_id(),
-    at("bucket", nullable=False),  # start of the quarter of an hour (UTC) in which they were delivered
+    big("step_ms"),
+    at("bucket", nullable=False),
+    big("sent"),  # accepted, less what was called back
     big("delivered"),
-    big("opened"),
-    PrimaryKeyConstraint("organization_id", "bucket"),
+    big("opened"),  # for the first time
+    big("clicked"),  # for the first time
+    big("read"),  # of those delivered in this time, opened since, whenever that was
+    PrimaryKeyConstraint("organization_id", "step_ms", "bucket"),
     sqlite_with_rowid=False,
 )
 

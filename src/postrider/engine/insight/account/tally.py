@@ -20,10 +20,11 @@ from postrider.kit.ids import RowId
 
 VALUE_MAX_CHARS = 100
 TraitPlace = tuple[int, int, int, str, bool]  # organization, trait, bucket, value, whether a click
-ReadPlace = tuple[int, int, str]  # organization, bucket, column
+MailPlace = tuple[int, int, str]  # organization, bucket, a column of mail_rollups
 ChangePlace = tuple[int, int, int]  # organization, bucket, change
 
-_FOLLOWED = {EventKind.OPENED, EventKind.CLICKED, EventKind.DELIVERED}
+_TRACED = {EventKind.OPENED, EventKind.CLICKED, EventKind.DELIVERED}
+_SENT = {EventKind.ACCEPTED: 1, EventKind.CANCELLED: -1}
 _CHANGES = {
     EventKind.CONTACT_CREATED: Change.CREATED,
     EventKind.CONTACT_DELETED: Change.DELETED,
@@ -37,14 +38,14 @@ class Tally(NamedTuple):
     """How much to add where."""
 
     traits: Counter[TraitPlace]
-    reading: Counter[ReadPlace]
+    mail: Counter[MailPlace]
     changes: Counter[ChangePlace]
 
 
 def tally(tx: Tx, events: Sequence[Event]) -> Tally:
     """Count events of any organizations, each of which is given once."""
     found = Tally(Counter(), Counter(), Counter())
-    hits = [event for event in events if event.kind in _FOLLOWED and event.message_id]
+    hits = [event for event in events if event.kind in _TRACED and event.message_id]
     changes = [event for event in events if _change_of(event) is not None]
     asked = [
         (event.organization_id, event.message_id)
@@ -53,7 +54,10 @@ def tally(tx: Tx, events: Sequence[Event]) -> Tally:
     ]
     traced = traces.of(tx, asked) if asked else {}
     _count_traits(hits, found.traits)
-    _count_reading([event for event in hits if event.message_id in traced], traced, found.reading)
+    for event in events:
+        if event.kind in _SENT:
+            found.mail[event.organization_id, bucket_of(event.at), "sent"] += _SENT[event.kind]
+    _count_mail([event for event in hits if event.message_id in traced], traced, found.mail)
     _count_changes(tx, changes, traced, found.changes)
     return found
 
@@ -76,23 +80,25 @@ def _count_traits(events: Sequence[Event], found: Counter[TraitPlace]) -> None:
                 found[event.organization_id, int(trait), bucket, value, is_click] += 1
 
 
-def _count_reading(events: Sequence[Event], traced: Mapping[RowId, Trace], found: Counter[ReadPlace]) -> None:
-    firsts: set[RowId] = set()
+def _count_mail(events: Sequence[Event], traced: Mapping[RowId, Trace], found: Counter[MailPlace]) -> None:
+    firsts: set[tuple[RowId, EventKind]] = set()
     for event in events:
         assert event.message_id is not None
-        its = traced[event.message_id]
-        if its.first_delivered_at is None:
+        its, key = traced[event.message_id], (event.message_id, event.kind)
+        first_at = {
+            EventKind.DELIVERED: its.first_delivered_at,
+            EventKind.OPENED: its.first_opened_at,
+            EventKind.CLICKED: its.first_clicked_at,
+        }[event.kind]
+        if first_at != event.at or key in firsts:
             continue
-        place = event.organization_id, bucket_of(its.first_delivered_at)
-        if event.kind is EventKind.DELIVERED and event.at == its.first_delivered_at:
-            found[*place, "delivered"] += 1
-        elif (
-            event.kind is EventKind.OPENED
-            and event.at == its.first_opened_at
-            and event.message_id not in firsts
-        ):
-            firsts.add(event.message_id)
-            found[*place, "opened"] += 1
+        firsts.add(key)
+        found[event.organization_id, bucket_of(event.at), _COLUMNS[event.kind]] += 1
+        if event.kind is EventKind.OPENED and its.first_delivered_at is not None:
+            found[event.organization_id, bucket_of(its.first_delivered_at), "read"] += 1
+
+
+_COLUMNS = {EventKind.DELIVERED: "delivered", EventKind.OPENED: "opened", EventKind.CLICKED: "clicked"}
 
 
 def _count_changes(

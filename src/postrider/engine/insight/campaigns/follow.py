@@ -5,7 +5,7 @@ opening is the earliest, and where an earlier one is told late, or the first tur
 count moves.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -29,11 +29,16 @@ from postrider.engine.insight.campaigns.model import (
 )
 from postrider.engine.insight.campaigns.store import Hits
 from postrider.engine.insight.model import Measure, Who
-from postrider.engine.insight.tally import Before, Change, Told, bucket_of, changes_of
+from postrider.engine.insight.tally import Before, Told, bucket_of, changes_of
 from postrider.engine.journal import Event, EventKind, Whose
 from postrider.engine.messages import facets, reports
 from postrider.kit.ids import RowId
 
+_FOLLOWED = int(HitKind.FOLLOWED)
+_UNIQUE = {
+    int(kind): {who: measure for (of_kind, who), measure in UNIQUE.items() if of_kind is kind}
+    for kind in HitKind
+}
 WHO = {Whose.HUMAN: Who.HUMAN, Whose.SCANNER: Who.SCANNER}
 
 
@@ -48,14 +53,30 @@ class Hit(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """How much to add where."""
+    """How much to add where: of campaigns by time, and of their links."""
 
-    places: Counter[Place]
-    sums: dict[Sum, Seen]
+    times: dict[Place, Seen]
+    links: dict[Sum, Seen]
+
+    @property
+    def places(self) -> dict[Place, int]:
+        return {place: seen.times for place, seen in self.times.items()}
+
+    @property
+    def sums(self) -> dict[Sum, Seen]:
+        """Of links and of whole campaigns; first and last times only of what is never taken back."""
+        found: defaultdict[Sum, Seen] = defaultdict(Seen, self.links)
+        for (organization_id, campaign_id, measure, _, variant), seen in self.times.items():
+            total = found[Sum(organization_id, campaign_id, CAMPAIGN, variant, measure)]
+            total.times += seen.times
+            if measure in TIMED and seen.first_at is not None and seen.last_at is not None:
+                total.add(seen.first_at, 0)
+                total.add(seen.last_at, 0)
+        return found
 
 
 def nothing() -> Counted:
-    return Counted(Counter(), defaultdict(Seen))
+    return Counted(defaultdict(Seen), defaultdict(Seen))
 
 
 def count(tx: Tx, told: Sequence[Told], counted_before: Before) -> None:
@@ -75,35 +96,16 @@ def each_time(told: Sequence[Told], counted: Counted) -> None:
         campaign_id = its.campaign_id
         if campaign_id is None:
             continue
-        for at, measure, amount in _changes(event):
-            _add(counted, event.organization_id, campaign_id, its.variant, at, measure, amount)
-
-
-def _changes(event: Event) -> Iterator[Change]:
-    yield from (change for change in changes_of(event) if change[1] not in FIRSTS)
-    if event.kind is EventKind.OPENED:
-        device = device_of(event.data or {})["type"]
-        yield event.at, DEVICES.get(device or "", Measure.OPENED_ON_UNKNOWN), 1
-
-
-def _add(
-    counted: Counted,
-    organization_id: int,
-    campaign_id: RowId,
-    variant: int,
-    at: int,
-    measure: Measure,
-    amount: int,
-) -> None:
-    counted.places[Place(organization_id, campaign_id, measure, bucket_of(at), variant)] += amount
-    _sum(counted, Sum(organization_id, campaign_id, CAMPAIGN, variant, measure), at, amount)
-
-
-def _sum(counted: Counted, place: Sum, at: int, amount: int) -> None:
-    if place.measure in TIMED:
-        counted.sums[place].add(at, amount)
-    else:
-        counted.sums[place].times += amount
+        organization_id, variant = event.organization_id, its.variant
+        for at, measure, amount in changes_of(event):
+            if measure not in FIRSTS:
+                place = Place(organization_id, campaign_id, measure, bucket_of(at), variant)
+                counted.times[place].add(at, amount)
+        if event.kind is EventKind.OPENED:
+            device = device_of(event.data or {})["type"]
+            measure = DEVICES.get(device or "", Measure.OPENED_ON_UNKNOWN)
+            place = Place(organization_id, campaign_id, measure, bucket_of(event.at), variant)
+            counted.times[place].add(event.at)
 
 
 def _count_hits(tx: Tx, told: Sequence[Told], counted_before: Before, counted: Counted) -> None:
@@ -123,16 +125,22 @@ def _count_hits(tx: Tx, told: Sequence[Told], counted_before: Before, counted: C
         else:
             seen.times += hit.amount
             lessened[hit.key.message_id].add((hit.key, hit.variant, hit.who))
-        if hit.key.kind is HitKind.FOLLOWED:
+        if hit.key.kind == _FOLLOWED:
             organization_id, campaign_id, _, link, _ = hit.key
             place = Sum(organization_id, campaign_id, link, hit.variant, CLICKS[hit.who])
-            _sum(counted, place, hit.at, hit.amount)
+            if hit.who is Who.ALL:
+                counted.links[place].add(hit.at)
+            else:
+                counted.links[place].times += hit.amount
     for message_id, places in lessened.items():
         for key, variant, who in places:
             _bound(after[key, variant][who], _times(history[message_id], key, who, numbers))
     for (key, variant), its in after.items():
+        was = before.get(key)
         for who, seen in its.items():
-            _move(counted, key, variant, who, before.get(key, {}).get(who, Seen()).first_at, seen.first_at)
+            first = was[who].first_at if was else None
+            if first != seen.first_at:
+                _move(counted, key, variant, who, first, seen.first_at)
     store.put_hits(tx, after)
 
 
@@ -258,7 +266,7 @@ def keys_of(event: Event, campaign_id: RowId, content_id: RowId, numbers: Number
         return
     number = numbers.get((organization_id, campaign_id, content_id, link))
     if number is not None:
-        yield Key(organization_id, campaign_id, HitKind.FOLLOWED, number, message_id)
+        yield Key(organization_id, campaign_id, _FOLLOWED, number, message_id)
 
 
 def _times(history: History, key: Key, who: Who, numbers: Numbers) -> list[int]:
@@ -281,16 +289,15 @@ def _bound(seen: Seen, times: Sequence[int]) -> None:
 
 def _move(counted: Counted, key: Key, variant: int, who: Who, was: int | None, now: int | None) -> None:
     """A first that came, went or is another one."""
-    if was == now:
-        return
     organization_id, campaign_id, kind, link, _ = key
-    if kind is HitKind.FOLLOWED:
+    if kind == _FOLLOWED:
         place = Sum(organization_id, campaign_id, link, variant, UNIQUE[HitKind.CLICKED, who])
-        counted.sums[place].times += (now is not None) - (was is not None)
+        counted.links[place].times += (now is not None) - (was is not None)
         return
-    measure = UNIQUE.get((kind, who))
+    measure = _UNIQUE.get(kind, {}).get(who)
     if measure is None:
         return
     for at, amount in ((was, -1), (now, 1)):
         if at is not None:
-            _add(counted, organization_id, campaign_id, variant, at, measure, amount)
+            place_of = Place(organization_id, campaign_id, measure, bucket_of(at), variant)
+            counted.times[place_of].add(at, amount)

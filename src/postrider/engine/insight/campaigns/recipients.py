@@ -191,9 +191,13 @@ def _hits(
     who: Who,
 ) -> dict[tuple[HitKind, RowId], Seen]:
     """How often and when, by kind and message."""
-    keys = [Key(organization_id, campaign_id, kind, CAMPAIGN, each) for kind in kinds for each in ids]
-    found = store.hits(tx, keys)
-    return {(key.kind, key.message_id): found.get(key, {}).get(who, Seen()) for key in keys}
+    keys = {
+        (kind, each): Key(organization_id, campaign_id, int(kind), CAMPAIGN, each)
+        for kind in kinds
+        for each in ids
+    }
+    found = store.hits(tx, keys.values())
+    return {of: found.get(key, {}).get(who, Seen()) for of, key in keys.items()}
 
 
 def _ends(tx: Tx, organization_id: int, mails: Sequence[Mail]) -> dict[RowId, End]:

@@ -18,6 +18,7 @@ from postrider.engine.insight.campaigns.model import (
     Grain,
     HitKind,
     LinkReport,
+    MeanRates,
     Seen,
 )
 from postrider.engine.insight.coarse.pieces import pieces_of
@@ -44,6 +45,12 @@ def counts_of(
     wanted = list(campaign_ids)
     found = store.counts(tx, organization_id, wanted)
     return {each: Counts(_KEPT | _added(found.get(each, {}).values()), who) for each in wanted}
+
+
+def mean_rates(tx: Tx, organization_id: int, campaign_ids: Iterable[RowId]) -> MeanRates:
+    """Over however many campaigns: summed where they are kept. Asks for no scope, as counts_of."""
+    sent, opened, clicked = store.rates(tx, organization_id, campaign_ids)
+    return MeanRates(sent, opened / sent if sent else 0.0, clicked / sent if sent else 0.0)
 
 
 def by_variant(tx: Tx, organization_id: int, campaign_id: RowId, who: Who = Who.ALL) -> dict[int, Counts]:

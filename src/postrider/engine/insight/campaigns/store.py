@@ -149,6 +149,34 @@ _last_day = PerRow(
     campaign_id=bytes,
     of_measure=str,
 )
+_OF_CAMPAIGNS = {
+    "sent": {Measure.ACCEPTED: 1, Measure.CANCELLED: -1},
+    "delivered": {Measure.DELIVERED: 1},
+    "opened": {Measure.OPENED_UNIQUE: 1},
+    "clicked": {Measure.CLICKED_UNIQUE: 1},
+}
+
+
+def _summed() -> str:
+    """A column for each name of _OF_CAMPAIGNS."""
+    columns = []
+    for name, signs in _OF_CAMPAIGNS.items():
+        cases = " ".join(f"WHEN '{measure}' THEN {sign} * c.count" for measure, sign in signs.items())
+        columns.append(f"SUM(CASE c.measure {cases} ELSE 0 END) AS {name}")
+    return ", ".join(columns)
+
+
+_MEASURED = ", ".join(f"'{measure}'" for signs in _OF_CAMPAIGNS.values() for measure in signs)
+_rates = Batch(
+    f"""SELECT COUNT(*), SUM(CASE WHEN t.delivered > 0 THEN t.opened * 1.0 / t.delivered ELSE 0 END),
+          SUM(CASE WHEN t.delivered > 0 THEN t.clicked * 1.0 / t.delivered ELSE 0 END)
+        FROM (SELECT {_summed()} FROM v JOIN campaign_counts c ON c.organization_id = v.organization_id
+          AND c.campaign_id = v.campaign_id AND c.link = {CAMPAIGN} AND c.measure IN ({_MEASURED})
+          GROUP BY c.campaign_id) t
+        WHERE t.sent > 0""",  # noqa: S608
+    organization_id=int,
+    campaign_id=bytes,
+)
 
 
 def add(tx: Tx, places: Mapping[Place, int], sums: Mapping[Sum, Seen]) -> None:
@@ -226,6 +254,17 @@ def counts(
     return found
 
 
+def rates(tx: Tx, organization_id: int, campaign_ids: Iterable[RowId]) -> tuple[int, float, float]:
+    """How many of them were sent to anybody, and the sums of their open and click rates."""
+    wanted = sorted({(organization_id, campaign_id) for campaign_id in campaign_ids})
+    found = _rates(tx, wanted)
+    return (
+        sum(row[0] for row in found),
+        sum(float(row[1] or 0) for row in found),
+        sum(float(row[2] or 0) for row in found),
+    )
+
+
 Piece = tuple[int, int, int]  # a step, and the buckets of it: since, and before until
 
 
@@ -287,7 +326,7 @@ def hit_messages(tx: Tx, organization_id: int, campaign_id: RowId, kind: HitKind
 
 
 def _key_of(row: Sequence[Any]) -> Key:
-    return Key(row[0], row[1], HitKind(row[2]), row[3], row[4])
+    return Key(*row[: len(_KEY)])
 
 
 def _hits_of(values: Sequence[Any]) -> Hits:

@@ -69,7 +69,8 @@ _of = Batch(
 )
 
 _standing = Batch(
-    """SELECT m.id, m.organization_id, m.address_key, m.content_id, COALESCE(m.first_delivered_at, m.first_sent_at),
+    """SELECT m.id, m.organization_id, m.address_key, m.content_id,
+         COALESCE(m.first_delivered_at, m.first_sent_at),
          m.first_human_opened_at, m.first_human_clicked_at, m.opens + m.clicks
        FROM v JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id
        ORDER BY m.id {for_update}""",

@@ -24,7 +24,7 @@ from postrider.engine.sending.campaigns.model import (
 from postrider.kit.ids import RowId
 
 PAGE_MAX = 1_000
-SORTS = ("created_at", "updated_at", "scheduled_at", "ended_at", "sent_at", "name", "status")
+SORTS = ("id", "created_at", "updated_at", "scheduled_at", "ended_at", "sent_at", "name", "status")
 KINDS = (KIND,)
 _IDS = ("list_id", "segment_id", "template_id")
 

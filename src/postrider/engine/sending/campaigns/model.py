@@ -157,7 +157,7 @@ class Batch:
 class Position(NamedTuple):
     """Where a page of a list ended: the value it is sorted by, and the row's id."""
 
-    value: int | str
+    value: int | str | bytes
     id: RowId
 
 

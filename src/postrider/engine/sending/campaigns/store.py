@@ -66,7 +66,7 @@ def page(
     *,
     sort: str,
     is_descending: bool,
-    after: tuple[int | str, RowId] | None = None,
+    after: tuple[int | str | bytes, RowId] | None = None,
     offset: int = 0,
     limit: int,
     **narrowed: Any,
@@ -76,25 +76,30 @@ def page(
     if sort.endswith("_at"):
         by = func.coalesce(by, 0)
     id_ = campaigns.c.id
-    query = _narrowed(organization_id, **narrowed)
+    query = _narrowed(organization_id, **narrowed).with_only_columns(id_)
     if after is not None:
         value, last_id = after
         beyond, further = (by < value, id_ < last_id) if is_descending else (by > value, id_ > last_id)
         query = query.where(or_(beyond, and_(by == value, further)))
     order = (by.desc(), id_.desc()) if is_descending else (by.asc(), id_.asc())
-    return list(tx.execute(query.order_by(*order).limit(limit).offset(offset)))
+    # Ids are put in order first: contents may be large, and only a page's are to be read.
+    chosen = query.order_by(*order).limit(limit).offset(offset).subquery()
+    rows = select(campaigns).join(chosen, chosen.c.id == id_)
+    return list(tx.execute(rows.where(campaigns.c.organization_id == organization_id).order_by(*order)))
 
 
 def count(tx: Tx, organization_id: int, **narrowed: Any) -> int:
     """How many, counted to COUNT_MAX."""
-    found = _narrowed(organization_id, **narrowed).limit(COUNT_MAX).subquery()
+    found = (
+        _narrowed(organization_id, **narrowed).with_only_columns(campaigns.c.id).limit(COUNT_MAX).subquery()
+    )
     return tx.execute(select(func.count()).select_from(found)).scalar_one()
 
 
 def ids(tx: Tx, organization_id: int, **narrowed: Any) -> list[RowId]:
     """Those of the list, COUNT_MAX at most."""
-    found = _narrowed(organization_id, **narrowed).limit(COUNT_MAX).subquery()
-    return list(tx.execute(select(found.c.id)).scalars())
+    found = _narrowed(organization_id, **narrowed).with_only_columns(campaigns.c.id).limit(COUNT_MAX)
+    return list(tx.execute(found).scalars())
 
 
 def claim_due(tx: Tx, limit: int, held_ms: int) -> list[AnyRow]:

@@ -8,6 +8,7 @@ from sqlalchemy import event as sqlalchemy_event
 from tests.factories import make_account
 
 from postrider.db.database import Database
+from postrider.engine.accounts import ROLES
 from postrider.engine.content import templates
 from postrider.engine.content.templates import (
     Changes,
@@ -230,6 +231,17 @@ def test_scopes_are_asked_for(database: Database, operator: Principal) -> None:
         database.read_now(templates.get, nobody, made.id)
     with pytest.raises(Forbidden):
         database.read_now(templates.browse, nobody)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_editors_write_templates_and_viewers_read_them(database: Database, operator: Principal) -> None:
+    editor, viewer = (
+        Principal(operator.organization_id, scopes=ROLES[role]) for role in ("editor", "viewer")
+    )
+    made = make(database, editor)
+    assert database.read_now(templates.get, viewer, made.id) == made
+    with pytest.raises(Forbidden):
+        database.write_now(templates.remove, viewer, made.id)
 
 
 def test_an_organization_has_a_limit(
