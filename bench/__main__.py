@@ -22,6 +22,7 @@ FIGURES = (
     "webhooks",
     "imports",
     "audience",
+    "campaigns",
 )
 RUNS = 5
 

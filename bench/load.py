@@ -76,15 +76,18 @@ async def http_into(
 
 
 def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{_head(headers)}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 
-def get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+def get(path: str, headers: dict[str, str] | None = None) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{_head(headers or {})}\r\n".encode()
+
+
+def _head(headers: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 def _timed(run: Callable[[Load], Coroutine[None, None, None]]) -> Load:

@@ -8,6 +8,7 @@ from bench.postrider_server import API
 
 LINKS = 5
 BULK_VARS = {"name": "Ann", "code": "A20"}
+MERGED_SUBJECT = "Hello {{name}}"
 
 
 def html() -> str:
@@ -15,6 +16,10 @@ def html() -> str:
     links = "".join(f'<p><a href="{offer}">An offer</a></p>' for offer in offers)
     filler = "<p>It was a bright cold day in April, and the clocks were striking thirteen.</p>"
     return f"<html><body>{links}{filler * ((PAYLOAD_BYTES - len(links) - 30) // len(filler))}</body></html>"
+
+
+def merged_html() -> str:
+    return html().replace("bright", "{{code}}", 1)
 
 
 def sends(key: str, count: int, *, sender: str = SENDER, prefix: str = "") -> Iterator[bytes]:
@@ -38,8 +43,8 @@ def bulk(key: str, first: int, count: int, *, sender: str = SENDER, recipient: s
     """One request that mails `count` recipients, numbered from `first`."""
     mail = {
         "from": sender,
-        "subject": "Hello {{name}}",
-        "html": html().replace("bright", "{{code}}", 1),
+        "subject": MERGED_SUBJECT,
+        "html": merged_html(),
         "stream_type": "broadcast",
         "recipients": [
             {"email": f"bulk{number}{recipient}", "vars": BULK_VARS} for number in range(first, first + count)

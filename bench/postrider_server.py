@@ -49,6 +49,7 @@ class Server:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.key = ""
+        self.keys: dict[str, str] = {}  # of one account, by surface: the one that was added first
 
     def __enter__(self) -> Self:
         try:
@@ -81,6 +82,7 @@ class Server:
             )
         )
         self._run("domain", "add", domain, "--org", str(made["organization_id"]), "--verified")
+        self.keys = self.keys or dict(made["keys"])
         return str(made["keys"]["mailerlogic"])
 
     def smtp_credential(self) -> tuple[str, str]:

@@ -349,3 +349,19 @@ async def test_lists_are_added_where_they_are_asked_for(client: httpx2.AsyncClie
     for path in (ALL, f"{ALL}/{campaign_id}"):
         told = (await client.get(path, params={"include": "recipients,stats"})).json()
         assert [(each["type"], each["id"]) for each in told["included"]] == [("list", list_id)]
+
+
+async def test_a_template_gives_a_campaign_its_content(client: httpx2.AsyncClient) -> None:
+    mould = {"name": "Mould", "subject": "Other", "html_content": "<p>From the mould</p>"}
+    template_id = (await client.post("/v2/templates", json=mould)).json()["data"]["id"]
+    new = {"name": "Plain", "subject": "Hello", "template_id": template_id}
+    made_ = (await client.post(ALL, json=new)).json()["data"]
+    assert made_["attributes"]["html_content"] == "<p>From the mould</p>"
+    assert (made_["attributes"]["subject"], made_["attributes"]["template_id"]) == ("Hello", template_id)
+    told = (await client.get(f"{ALL}/{made_['id']}", params={"include": "template"})).json()
+    assert [(each["type"], each["id"]) for each in told["included"]] == [("template", template_id)]
+    unknown = {**new, "template_id": "tpl_" + "a" * 26}
+    answer = await client.post(ALL, json=unknown)
+    assert error_of(answer)[0] == 422
+    detail = answer.json()["error"]["details"][0]
+    assert (detail["field"], detail["code"]) == ("template_id", "not_found")

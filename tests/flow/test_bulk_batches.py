@@ -10,7 +10,8 @@ from sqlalchemy import text
 from tests.factories import Running
 
 from postrider.engine.delivery import control
-from postrider.surfaces.penguinmails.ids import MESSAGE, from_id
+from postrider.engine.sending import campaigns
+from postrider.surfaces.penguinmails.ids import CAMPAIGN, MESSAGE, from_id
 
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 CROWD, SIZE, DELAY_S = 250, 100, 3
@@ -89,3 +90,24 @@ async def test_a_campaigns_own_pace_holds_for_its_own_recipients(node: Running) 
     first, second, third = (rows[name].first_sent_at for name in NAMES[:3])
     assert abs(first - second) < 1_000
     assert third - max(first, second) > 1_000
+
+
+@SQLITE
+async def test_bulks_that_wait_for_a_pause_all_go_on_after_it(node: Running) -> None:
+    async with client_of(node) as client:
+        campaign_id = await drafted(client)
+        row_id = from_id(CAMPAIGN, campaign_id) or b""
+        batches = [NAMES[:2], NAMES[2:4], NAMES[4:6]]
+        first, *others = [[{"email": name} for name in names] for names in batches]
+        body = {"campaign_id": campaign_id, "batch_size": 1, "delay_between_batches": 3}
+        assert (await client.post("/emails/send-bulk", json={**body, "recipients": first})).is_success
+        await node.database.write(campaigns.pause_campaign, node.principal, row_id)
+        for recipients in others:
+            told = await client.post("/emails/send-bulk", json={**body, "recipients": recipients})
+            assert told.json()["data"]["status"] == "queued"
+        await asyncio.sleep(1)
+        assert len(await rows_of(node, 0)) <= len(first)
+        await node.database.write(campaigns.resume_campaign, node.principal, row_id)
+        shown = await sent(client, campaign_id)
+    assert shown["metrics"]["estimated_recipients"] == 6
+    assert sorted(await rows_of(node, 6)) == sorted(NAMES[:6])

@@ -57,7 +57,7 @@ def tally(tx: Tx, told: Sequence[Told], counted_before: Before) -> Tally:
     found = Tally(Counter(), Counter())
     if not told:
         return found
-    firsts = _firsts(tx, told, counted_before)
+    firsts = firsts_of(tx, told, counted_before)
     alike: dict[_Alike, int] = defaultdict(int)  # many events of a batch are: their tags are told apart once
     for event, its in told:
         mail = its.domain_id or NO_DOMAIN, its.stream, tuple(its.tags)
@@ -155,7 +155,7 @@ def _is_counted(event: Event) -> bool:
     return event.kind in _MEASURES or event.kind is EventKind.BOUNCED
 
 
-def _firsts(tx: Tx, events: Sequence[Told], counted_before: Before) -> dict[RowId, list[Change]]:
+def firsts_of(tx: Tx, events: Sequence[Told], counted_before: Before) -> dict[RowId, list[Change]]:
     """The unique measures of the events that are their message's first, by event."""
     portion: dict[_First, Event] = {}
     candidates = []

@@ -29,6 +29,7 @@ from postrider.surfaces.nudgecampaign.lists import LIST
 from postrider.surfaces.nudgecampaign.lists import Owned as OwnedList
 from postrider.surfaces.nudgecampaign.query import read_query, read_view
 from postrider.surfaces.nudgecampaign.resources import Filter, Resource, Sort, View, one_of, read_at, shown_at
+from postrider.surfaces.nudgecampaign.templates import TEMPLATE, owned
 from postrider.surfaces.nudgecampaign.vocabulary import CAMPAIGN_STATUSES
 from postrider.surfaces.nudgecampaign.wire import (
     CampaignChanges,
@@ -128,7 +129,7 @@ CAMPAIGN: Resource[Owned] = Resource(
         "filter[status]": Filter("statuses", _read_statuses),
         "filter[created_after]": Filter("created_after", read_at),
     },
-    includes={"stats": None, "template": None, "templates": None, "recipients": LIST},
+    includes={"stats": None, "template": TEMPLATE, "templates": TEMPLATE, "recipients": LIST},
     large=frozenset({"html_content", "text_content"}),
 )
 
@@ -147,12 +148,12 @@ async def list_campaigns(call: Call) -> Response:
             after=query.after and campaigns.Position(*query.after),
             **query.filters,
         )
-        owned = _owned(tx, call, rows)
+        shown = _owned(tx, call, rows)
         total = campaigns.count_campaigns(tx, principal, **query.filters)
-        return owned, total, _included(tx, call, rows[: query.size], query)
+        return shown, total, _included(tx, call, rows[: query.size], query)
 
-    owned, total, included = await call.services.db.read(read)
-    return frame.many(call.request, query, query.page(owned, total), included=included)
+    shown, total, included = await call.services.db.read(read)
+    return frame.many(call.request, query, query.page(shown, total), included=included)
 
 
 async def get_campaign(call: Call) -> Response:
@@ -329,8 +330,8 @@ async def _answer(
         campaign = campaigns.get_campaign(tx, reader or _reader(call), campaign_id)
         return _owned(tx, call, [campaign])[0], _included(tx, call, [campaign], shown)
 
-    owned, included = await call.services.db.read(read)
-    return frame.one(CAMPAIGN, owned, shown, included=included, status=status)
+    campaign, included = await call.services.db.read(read)
+    return frame.one(CAMPAIGN, campaign, shown, included=included, status=status)
 
 
 def _owned(tx: Any, call: Call, rows: Sequence[Campaign]) -> list[Owned]:
@@ -339,12 +340,17 @@ def _owned(tx: Any, call: Call, rows: Sequence[Campaign]) -> list[Owned]:
 
 
 def _included(tx: Any, call: Call, rows: Sequence[Campaign], view: View) -> frame.Included:
-    """The lists of campaigns, where they are to be added."""
-    if "recipients" not in view.include:
-        return []
-    ids = {each.definition.list_id for each in rows if each.definition.list_id is not None}
-    found = lists.many(tx, call.caller.principal.organization_id, ids)
-    return [(LIST, OwnedList(each, call.caller.organization)) for each in found]
+    """The lists and templates of campaigns, where they are to be added."""
+    principal = call.caller.principal
+    added: list[tuple[Resource[Any], Any]] = []
+    if "recipients" in view.include:
+        ids = {each.definition.list_id for each in rows if each.definition.list_id is not None}
+        for found in lists.many(tx, principal.organization_id, ids):
+            added.append((LIST, OwnedList(found, call.caller.organization)))
+    if view.include & {"template", "templates"}:
+        ids = {each.definition.template_id for each in rows if each.definition.template_id is not None}
+        added += [(TEMPLATE, each) for each in owned(tx, templates.many(tx, principal, ids))]
+    return added
 
 
 def _with_template(tx: Any, principal: Principal, columns: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ ORGANIZATION: Resource[Portrait] = Resource(
         "name": lambda portrait: portrait.organization.name,
         "slug": lambda portrait: _slug(portrait.organization.name),
         "domain": lambda portrait: portrait.domain,
-        "timezone": lambda portrait: "UTC",
+        "timezone": lambda portrait: portrait.organization.settings.timezone,
         "settings": lambda portrait: _settings(portrait),
         "subscription": lambda portrait: _subscription(portrait.organization),
         "stats": lambda portrait: _stats(portrait),

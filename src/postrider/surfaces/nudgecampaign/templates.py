@@ -151,7 +151,7 @@ async def list_templates(call: Call) -> Response:
             after=query.after and templates.Place(*query.after),
         )
         total = templates.count(tx, principal, asked)
-        return Page(_owned(tx, found.templates), total, found.has_more)
+        return Page(owned(tx, found.templates), total, found.has_more)
 
     return frame.many(call.request, query, await call.services.db.read(read))
 
@@ -159,7 +159,7 @@ async def list_templates(call: Call) -> Response:
 async def get_template(call: Call) -> Response:
     view, template_id = read_view(call.request, TEMPLATE), _template_id(call)
     found = await call.services.db.read(
-        lambda tx: _owned(tx, [templates.get(tx, call.caller.principal, template_id)])
+        lambda tx: owned(tx, [templates.get(tx, call.caller.principal, template_id)])
     )
     return frame.one(TEMPLATE, found[0], view)
 
@@ -245,7 +245,8 @@ def _template_id(call: Call) -> RowId:
     return path_id(Noun.TEMPLATE, call.request.path_params["template_id"])
 
 
-def _owned(tx: Any, found: Sequence[Template]) -> list[Owned]:
+def owned(tx: Any, found: Sequence[Template]) -> list[Owned]:
+    """Templates with whose they are."""
     owners = accounts.organizations(tx, [each.organization_id for each in found])
     return [Owned(each, owners[each.organization_id]) for each in found]
 

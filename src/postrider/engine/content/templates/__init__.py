@@ -10,7 +10,7 @@ from postrider.engine.content.templates.fill import (
     unfit,
     whole,
 )
-from postrider.engine.content.templates.find import browse, by_name, by_number, count, get, seen
+from postrider.engine.content.templates.find import browse, by_name, by_number, count, get, many, seen
 from postrider.engine.content.templates.model import (
     Changes,
     Content,
@@ -49,6 +49,7 @@ __all__ = [
     "create",
     "duplicate",
     "get",
+    "many",
     "own",
     "preview",
     "remove",

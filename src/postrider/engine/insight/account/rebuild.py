@@ -6,7 +6,7 @@ was a contact then, nobody knows now.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from itertools import islice
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from postrider.engine.insight.account import store
 from postrider.engine.insight.account.tally import Tally, tally
 from postrider.engine.insight.tally import bucket_of
 from postrider.engine.journal.record import shard_of
+from postrider.kit.ids import RowId
 
 PAGE_EVENTS = 1_000
 PLACES_AT_ONCE = 64  # of one write: what stays under 25 ms
@@ -52,8 +53,12 @@ def _count(tx: Tx, organization_id: int) -> Tally:
     left_out = journal.not_followed(tx, shard_of(organization_id), organization_id)
     total = Tally(Counter(), Counter(), Counter())
     after = b""
+
+    def counted_before(_organization_id: int, ids: Collection[RowId]) -> Collection[RowId]:
+        return {event_id for event_id in ids if event_id <= after} - left_out
+
     while page := journal.page_after(tx, organization_id, after, PAGE_EVENTS):
-        found = tally(tx, [event for event in page if event.id not in left_out])
+        found = tally(tx, [event for event in page if event.id not in left_out], counted_before)
         total.traits.update(found.traits)
         total.mail.update(found.mail)
         after = page[-1].id

@@ -12,7 +12,8 @@ from postrider.db.database import Tx
 from postrider.engine import engagement, journal
 from postrider.engine.audience import persons
 from postrider.engine.insight.account.model import Change, Trait
-from postrider.engine.insight.tally import bucket_of
+from postrider.engine.insight.model import Measure
+from postrider.engine.insight.tally import Before, bucket_of, firsts_of, told_of
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.messages import traces
 from postrider.engine.messages.traces import Trace
@@ -42,7 +43,7 @@ class Tally(NamedTuple):
     changes: Counter[ChangePlace]
 
 
-def tally(tx: Tx, events: Sequence[Event]) -> Tally:
+def tally(tx: Tx, events: Sequence[Event], counted_before: Before) -> Tally:
     """Count events of any organizations, each of which is given once."""
     found = Tally(Counter(), Counter(), Counter())
     hits = [event for event in events if event.kind in _TRACED and event.message_id]
@@ -57,7 +58,7 @@ def tally(tx: Tx, events: Sequence[Event]) -> Tally:
     for event in events:
         if event.kind in _SENT:
             found.mail[event.organization_id, bucket_of(event.at), "sent"] += _SENT[event.kind]
-    _count_mail([event for event in hits if event.message_id in traced], traced, found.mail)
+    _count_mail(tx, hits, traced, counted_before, found.mail)
     _count_changes(tx, changes, traced, found.changes)
     return found
 
@@ -80,25 +81,29 @@ def _count_traits(events: Sequence[Event], found: Counter[TraitPlace]) -> None:
                 found[event.organization_id, int(trait), bucket, value, is_click] += 1
 
 
-def _count_mail(events: Sequence[Event], traced: Mapping[RowId, Trace], found: Counter[MailPlace]) -> None:
-    firsts: set[tuple[RowId, EventKind]] = set()
+def _count_mail(
+    tx: Tx,
+    events: Sequence[Event],
+    traced: Mapping[RowId, Trace],
+    counted_before: Before,
+    found: Counter[MailPlace],
+) -> None:
+    """Deliveries each time, a message's openings and clicks once, as the other rollups have them."""
     for event in events:
-        assert event.message_id is not None
-        its, key = traced[event.message_id], (event.message_id, event.kind)
-        first_at = {
-            EventKind.DELIVERED: its.first_delivered_at,
-            EventKind.OPENED: its.first_opened_at,
-            EventKind.CLICKED: its.first_clicked_at,
-        }[event.kind]
-        if first_at != event.at or key in firsts:
-            continue
-        firsts.add(key)
-        found[event.organization_id, bucket_of(event.at), _COLUMNS[event.kind]] += 1
-        if event.kind is EventKind.OPENED and its.first_delivered_at is not None:
-            found[event.organization_id, bucket_of(its.first_delivered_at), "read"] += 1
+        if event.kind is EventKind.DELIVERED and event.message_id in traced:
+            found[event.organization_id, bucket_of(event.at), "delivered"] += 1
+    hits = [event for event in events if event.kind in journal.HITS]
+    told = told_of(tx, hits) if hits else []
+    firsts = firsts_of(tx, told, counted_before) if told else {}
+    for event, _ in told:
+        for at, measure, amount in firsts.get(event.id, ()):
+            found[event.organization_id, bucket_of(at), _COLUMNS[measure]] += amount
+            its = traced.get(event.message_id or b"")
+            if measure is Measure.OPENED_UNIQUE and its is not None and its.first_delivered_at is not None:
+                found[event.organization_id, bucket_of(its.first_delivered_at), "read"] += amount
 
 
-_COLUMNS = {EventKind.DELIVERED: "delivered", EventKind.OPENED: "opened", EventKind.CLICKED: "clicked"}
+_COLUMNS = {Measure.OPENED_UNIQUE: "opened", Measure.CLICKED_UNIQUE: "clicked"}
 
 
 def _count_changes(
