@@ -99,8 +99,9 @@ def _count_mail(
         for at, measure, amount in firsts.get(event.id, ()):
             found[event.organization_id, bucket_of(at), _COLUMNS[measure]] += amount
             its = traced.get(event.message_id or b"")
-            if measure is Measure.OPENED_UNIQUE and its is not None and its.first_delivered_at is not None:
-                found[event.organization_id, bucket_of(its.first_delivered_at), "read"] += amount
+            delivered_at = its and its.first_delivered_at
+            if measure is Measure.OPENED_UNIQUE and delivered_at is not None and delivered_at <= at:
+                found[event.organization_id, bucket_of(delivered_at), "read"] += amount
 
 
 _COLUMNS = {Measure.OPENED_UNIQUE: "opened", Measure.CLICKED_UNIQUE: "clicked"}
