@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, StringConstraints
 from starlette.responses import Response
 
-from postrider.db.database import Tx
 from postrider.engine.errors import Invalid
 from postrider.engine.insight.campaigns import by_variant, counts_of
 from postrider.engine.insight.model import Counts, Measure, Who
@@ -93,7 +92,7 @@ async def list_campaigns(call: Call) -> Response:
     kinds = _kinds(query.get("kind", ""))
     after = None if before is None else campaigns.Position(before, before)
 
-    def read(tx: Tx) -> list[dict[str, Any]]:
+    def read(tx: Any) -> list[dict[str, Any]]:
         found = campaigns.list_campaigns(
             tx, call.caller.principal, limit=limit, sort="id", after=after, kinds=kinds, statuses=statuses
         )  # fmt: skip
@@ -193,7 +192,7 @@ async def _answer(call: Call) -> Response:
     """The campaign as it stands now; who may change it is shown it."""
     campaign_id = _campaign_id(call)
 
-    def read(tx: Tx) -> dict[str, Any]:
+    def read(tx: Any) -> dict[str, Any]:
         organization_id = call.caller.principal.organization_id
         reader = replace(call.caller.principal, scopes=frozenset({READ}))
         campaign = campaigns.get_campaign(tx, reader, campaign_id, kinds=campaigns.SENT_KINDS)

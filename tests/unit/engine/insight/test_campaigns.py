@@ -266,8 +266,12 @@ async def test_hits_from_before_they_were_kept_are_taken_up_by_a_rebuild(world: 
 
     kept, rollups = hits(), world.rollups()
     assert len(kept) == 5
-    for table in ("campaign_hits", "campaign_rollups", "campaign_counts"):
-        world.database.write_now(lambda tx, table=table: tx.exec_driver_sql(f"DELETE FROM {table}") and None)
+
+    def forget(tx: Tx) -> None:
+        for table in ("campaign_hits", "campaign_rollups", "campaign_counts"):
+            tx.exec_driver_sql(f"DELETE FROM {table}")
+
+    world.database.write_now(forget)
     assert mended(world) > 0
     assert (hits(), world.rollups()) == (kept, rollups)
     world.happen(EventKind.CLICKED, START + 9, second, **judged(human=False, link=0))

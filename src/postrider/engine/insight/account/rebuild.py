@@ -2,7 +2,8 @@
 
 As other rollups: differences alone are written, as additions; what is older than the journal is sealed, in
 the quarter of an hour in which it begins the larger count stays. How an audience grew is not made anew: who
-was a contact then, nobody knows now.
+was a contact then, nobody knows now. What was read is counted where nothing is kept: an opening that was told
+before its delivery is one that followers could not place.
 """
 
 from collections import Counter
@@ -42,11 +43,12 @@ def compare(tx: Tx, organization_id: int) -> Tally:
         return Tally(Counter(), Counter(), Counter())
     begins = bucket_of(oldest)
     counted = _count(tx, organization_id)
-    return Tally(
-        _differences(store.kept_traits(tx, organization_id, begins), counted.traits, begins, at=2),
-        _differences(store.kept_mail(tx, organization_id, begins), counted.mail, begins, at=1),
-        Counter(),
-    )
+    traits = _differences(store.kept_traits(tx, organization_id, begins), counted.traits, begins, at=2)
+    kept = store.kept_mail(tx, organization_id, begins)
+    mail = _differences(kept, counted.mail, begins, at=1)
+    known = {place[:2] for place in kept}
+    told = {place: count for place, count in mail.items() if place[2] != "read" or place[:2] not in known}
+    return Tally(traits, Counter(told), Counter())
 
 
 def _count(tx: Tx, organization_id: int) -> Tally:

@@ -99,7 +99,7 @@ def _count_mail(
         for at, measure, amount in firsts.get(event.id, ()):
             found[event.organization_id, bucket_of(at), _COLUMNS[measure]] += amount
             its = traced.get(event.message_id or b"")
-            delivered_at = its and its.first_delivered_at
+            delivered_at = None if its is None else its.first_delivered_at
             if measure is Measure.OPENED_UNIQUE and delivered_at is not None and delivered_at <= at:
                 found[event.organization_id, bucket_of(delivered_at), "read"] += amount
 
