@@ -232,7 +232,7 @@ async def test_what_is_no_conversion_is_a_422(desk: Desk) -> None:
 
 @SQLITE
 async def test_an_order_that_was_told_before_is_a_409(desk: Desk) -> None:
-    told = {"amount": 5, "email": "ann@example.com", "order_id": "order_1"}
+    told: dict[str, Any] = {"amount": 5, "email": "ann@example.com", "order_id": "order_1"}
     await desk.convert(**told)
     again = await desk.convert(409, **told)
     assert again["error"]["code"] == "ERR_DUPLICATE_RESOURCE"

@@ -40,7 +40,7 @@ FORMS: dict[Kind, Form] = {
     Kind.WEBHOOK_DISABLED: Form(Audience.KEEPERS, "Your webhook to {{ host }} was disabled"),
     Kind.COMPLAINTS_HIGH: Form(Audience.KEEPERS, "Recipients complain about your {{ stream }} mail"),
     Kind.STREAM_PAUSED: Form(Audience.KEEPERS, "Your {{ stream }} mail is paused: too many complaints"),
-    Kind.CAMPAIGN_PAUSED: Form(Audience.KEEPERS, "Your campaign {{ name }} is paused: too much of it bounces"),
+    Kind.CAMPAIGN_PAUSED: Form(Audience.KEEPERS, "Your campaign {{ name }} is paused: it bounces"),
     Kind.ALERT_RAISED: Form(Audience.OWNERS, "Postrider: {{ title }}"),
     Kind.ALERT_CLEARED: Form(Audience.OWNERS, "Postrider: over: {{ title }}"),
     Kind.OPT_IN: Form(Audience.NAMED, "Please confirm your subscription to {{ sender }}"),

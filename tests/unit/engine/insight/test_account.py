@@ -1,6 +1,7 @@
 """An account as a whole: days of a zone, what mail is read with and where, how an audience grows."""
 
 from collections.abc import Iterator
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,7 +39,7 @@ def at(text: str) -> int:
 
 
 def overview(shop: Shop, start: str, end: str, zone: ZoneInfo = BERLIN) -> account.Overview:
-    asked = {"start": at(start), "end": at(end), "zone": zone}
+    asked: dict[str, Any] = {"start": at(start), "end": at(end), "zone": zone}
     return shop.database.read_now(lambda tx: account.overview(tx, shop.principal, **asked))
 
 
@@ -169,7 +170,7 @@ async def test_an_audience_grows_and_shrinks_day_by_day(shop: Shop) -> None:
     assert (found.total, found.sources) == (4, {"import": 1, "api": 3})
 
     def growth(start: str, end: str) -> account.Growth:
-        asked = {"start": at(start), "end": at(end), "zone": BERLIN}
+        asked: dict[str, Any] = {"start": at(start), "end": at(end), "zone": BERLIN}
         return shop.database.read_now(lambda tx: account.growth(tx, shop.principal, found, **asked))
 
     whole = growth("2026-06-07T22:00:00Z", "2026-06-12T22:00:00Z")
@@ -226,7 +227,7 @@ async def test_a_large_audience_is_counted_by_a_worker(shop: Shop, monkeypatch: 
     assert (found.total, found.taken_at, found.sources) == (5, NOW, {"api": 2, "manual": 3})
     assert found.engagement == Engagement(never_engaged=5)
     await shop.follow()
-    asked = {"start": NOW - clock.DAY, "end": NOW + clock.DAY}
+    asked: dict[str, Any] = {"start": NOW - clock.DAY, "end": NOW + clock.DAY}
     growth = shop.database.read_now(lambda tx: account.growth(tx, shop.principal, found, **asked))
     assert growth.days[-1][1] == 6, "what changed since it was counted is added"
     shop.now += clock.HOUR
@@ -236,7 +237,7 @@ async def test_a_large_audience_is_counted_by_a_worker(shop: Shop, monkeypatch: 
 
 def test_reports_ask_for_the_right_to_read(shop: Shop) -> None:
     nobody = Principal(shop.organization_id, scopes=frozenset({"contacts:read"}))
-    asked = {"start": 0, "end": clock.DAY}
+    asked: dict[str, Any] = {"start": 0, "end": clock.DAY}
     for report in (
         lambda tx: account.overview(tx, nobody, **asked),
         lambda tx: account.traits(tx, nobody, Trait.CITY, **asked),
@@ -264,7 +265,7 @@ async def test_another_organizations_doings_count_elsewhere(shop: Shop, database
 async def test_counts_made_anew_are_the_same(shop: Shop) -> None:
     tables = ("trait_rollups", "mail_rollups", "contact_rollups")
 
-    def kept() -> list[list[tuple[object, ...]]]:
+    def kept() -> list[list[tuple[Any, ...]]]:
         return [sorted(tuple(row) for row in shop.sql(f"SELECT * FROM {table}")) for table in tables]
 
     shop.contact()

@@ -1,6 +1,7 @@
 """Conversions: kept once, counted, journalled, and credited to the mail that brought them about."""
 
 from collections.abc import Iterator
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -205,7 +206,13 @@ def test_revenue_is_told_by_days_of_a_zone_also_when_clocks_change(shop: Shop) -
     shop.order(campaign_id=best, amount_mils=64, currency="EUR", occurred_at=start)
 
     def told(currency: str) -> conversions.Revenue:
-        asked = {"start": start, "end": end, "currency": currency, "zone": berlin, "bucket": Step.DAY}
+        asked: dict[str, Any] = {
+            "start": start,
+            "end": end,
+            "currency": currency,
+            "zone": berlin,
+            "bucket": Step.DAY,
+        }
         return shop.database.read_now(lambda tx: conversions.revenue(tx, shop.principal, **asked))
 
     found = told("USD")
@@ -288,7 +295,7 @@ async def test_who_is_deleted_leaves_sums_behind(shop: Shop) -> None:
     assert totals(shop, campaign)[Kind.ORDER] == Sum(1, 49_000)
 
 
-def make_goal(shop: Shop, name: str, **more: object) -> Goal:
+def make_goal(shop: Shop, name: str, **more: Any) -> Goal:
     return shop.database.write_now(lambda tx: conversions.create_goal(tx, shop.principal, name, **more))
 
 

@@ -1,9 +1,10 @@
 """The SQL of segments: their rows, their members, and counting and paging whoever matches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, not_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, not_, select, text, update
 
 from postrider.db.database import AnyRow, Tx
 from postrider.db.portable import Batch, insert_batch
@@ -37,8 +38,8 @@ _existing = Batch(
 
 def count(tx: Tx, organization_id: int, criteria: Criteria) -> int:
     """How many contacts match; one statement."""
-    make_room(tx)
-    return _count(tx, _condition(tx, criteria, organization_id))
+    with _as_sets(tx):
+        return _count(tx, _condition(tx, criteria, organization_id))
 
 
 def preview(tx: Tx, organization_id: int, criteria: Criteria) -> Total:
@@ -62,11 +63,11 @@ def matching(
     limit: int,
 ) -> list[RowId]:
     """Ids in order, those past `after` and below `before`."""
-    make_room(tx)
     found = _past(select(contacts.c.id).where(_condition(tx, criteria, organization_id, now)), after, limit)
     if before is not None:
         found = found.where(contacts.c.id < before)
-    return list(tx.execute(found).scalars())
+    with _as_sets(tx):
+        return list(tx.execute(found).scalars())
 
 
 def missing(
@@ -216,6 +217,18 @@ def hold_round(tx: Tx, segment: AnyRow) -> bool:
 
 def remove_segment(tx: Tx, organization_id: int, segment_id: RowId) -> bool:
     return tx.execute(delete(segments).where(*_is(organization_id, segment_id))).rowcount == 1
+
+
+@contextmanager
+def _as_sets(tx: Tx) -> Iterator[None]:
+    """PostgreSQL takes tables that were filled a moment ago for empty, and would compare all with all."""
+    make_room(tx)
+    if tx.dialect.name != "postgresql":
+        yield
+        return
+    tx.execute(text("SET LOCAL enable_nestloop = off"))
+    yield
+    tx.execute(text("SET LOCAL enable_nestloop = on"))  # what follows in this transaction is not of sets
 
 
 def _count(tx: Tx, holds: ColumnElement[bool]) -> int:
