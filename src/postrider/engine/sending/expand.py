@@ -157,7 +157,7 @@ def make_page(tx: Tx, organization_id: int, order: Order, found: Sequence[Any]) 
     Left out: contacts no longer subscribed, who has no part in the run, and who got enough mail lately.
     """
     if order.criteria is not None:
-        recipients = _of_contacts(contacts.many(tx, organization_id, found).values())
+        recipients = _of_contacts(contacts.by_ids(tx, organization_id, found))
         after = found[-1].hex()
     else:
         recipients = _of_rows(tx, organization_id, order, found)
@@ -190,6 +190,7 @@ def write_page(tx: Tx, job: Job, owner: str, page: Page, routes: Routes) -> Job 
     Raises Lost.
     """
     order = order_from_json(job.facts)
+    store.hold(tx, job.organization_id, order.campaign_id)  # who cancels it gives back what is not made
     halted = store.halted(tx, [(job.organization_id, order.campaign_id)])
     if halted:
         if CampaignStatus.CANCELLED in halted.values():

@@ -213,7 +213,9 @@ def test_revenue_is_told_by_days_of_a_zone_also_when_clocks_change(shop: Shop) -
             "zone": berlin,
             "bucket": Step.DAY,
         }
-        return shop.database.read_now(lambda tx: conversions.revenue(tx, shop.principal, **asked))
+        return shop.database.read_now(
+            lambda tx: conversions.revenue(tx, shop.principal, currency=currency, **asked)
+        )
 
     found = told("USD")
     assert [(span.end - span.start) // clock.HOUR for span in found.spans] == [25, 24]

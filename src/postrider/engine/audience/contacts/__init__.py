@@ -4,6 +4,7 @@ from postrider.engine.audience.contacts.agreed import refusing_tracking
 from postrider.engine.audience.contacts.find import (
     PAGE_MAX,
     by_address,
+    by_ids,
     by_keys,
     count,
     cursor_of,
@@ -24,6 +25,7 @@ __all__ = [
     "Cursor",
     "Read",
     "by_address",
+    "by_ids",
     "by_keys",
     "change",
     "count",

@@ -1,6 +1,7 @@
 """Looking contacts up: one, many, a page of a filter, how many it finds. Changes nothing."""
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from postrider.db.database import Tx
 from postrider.engine.audience import lists, tags
@@ -53,6 +54,11 @@ def many(tx: Tx, organization_id: int, ids: Iterable[RowId]) -> dict[RowId, Cont
     found = store.by_ids(tx, organization_id, wanted, tags=its_tags, lists=its_lists)
     by_id = {contact.id: contact for contact in found}
     return {each: by_id[each] for each in wanted if each in by_id}
+
+
+def by_ids(tx: Tx, organization_id: int, ids: Iterable[RowId]) -> list[Contact]:
+    """Those of these ids, in the order of ids, without their tags and lists; one statement."""
+    return sorted(store.by_ids(tx, organization_id, ids), key=attrgetter("id"))
 
 
 def page(

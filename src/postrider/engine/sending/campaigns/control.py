@@ -106,6 +106,9 @@ def cancel_campaign(tx: Tx, principal: Principal, campaign_id: RowId) -> Campaig
     if campaign.started_at is not None:
         _wake_runs(tx, campaign)  # to find that they have to end
         _sweep(tx, campaign, CALL_OFF)
+        unmade = campaign.total - campaign.accepted - campaign.skipped
+        if unmade > 0:
+            accounts.give_back(tx, {campaign.organization_id: unmade})
     tell(tx, campaign, EventKind.CAMPAIGN_CANCELLED)
     return campaign
 
