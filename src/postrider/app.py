@@ -26,6 +26,7 @@ from postrider.engine import insight, journal, notices, sending, webhooks
 from postrider.engine.accounts import KeyKind, Keyring, Sessions
 from postrider.engine.audience import follow as audience
 from postrider.engine.audience import transfer
+from postrider.engine.deliverability import Validator
 from postrider.engine.delivery import sites
 from postrider.engine.delivery.attempt import Workshop
 from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, SimulatorCourier, SmtpCourier
@@ -146,6 +147,7 @@ class Node:
         self.worker = lease.Worker(f"{secrets.token_hex(6)}-{os.getpid()}", _node_name(settings.data_dir))
         self.signers = Signers()
         self.resolver = Resolver(settings.resolvers)  # one cache for checks and deliveries
+        self.validator = Validator(self.resolver)
         self.outgoing = Outgoing(self.resolver, allow_private=settings.webhook_allow_private)
         self.lost = asyncio.Event()  # our lease has ended: stop, others hold our work
         self._tasks: list[asyncio.Task[None]] = []
@@ -250,6 +252,7 @@ class Node:
             letterhead=self.installation.letterhead,
             intake=self.intake,
             resolver=self.resolver,
+            validator=self.validator,
             outgoing=self.outgoing,
             folder=self.installation.folder,
             import_max_bytes=settings.import_max_bytes,

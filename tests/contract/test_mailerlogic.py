@@ -17,6 +17,7 @@ from postrider.surfaces.mailerlogic import (
     campaign_reports,
     contact_emails,
     contacts,
+    content_score,
     event_list,
     properties,
     segment_mail,
@@ -24,6 +25,7 @@ from postrider.surfaces.mailerlogic import (
     statistics,
     suppressions,
     tags,
+    validation,
     webhooks,
 )
 from postrider.surfaces.mailerlogic.app import OPERATIONS
@@ -32,12 +34,13 @@ from postrider.surfaces.mailerlogic.app import OPERATIONS
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 CONTRACT = load("mailerlogic")
-# Walked in worlds of their own: test_mailerlogic_suppressions, …_webhooks, …_event_list, …_stats.
+# Walked in worlds of their own: test_mailerlogic_suppressions, …_webhooks, …_event_list, …_stats, ….
 _OWN_WORLDS = (
     *(*bounces.OPERATIONS, *suppressions.OPERATIONS, *webhooks.OPERATIONS),
     *(*event_list.OPERATIONS, *statistics.OPERATIONS),
     *(*properties.OPERATIONS, *contacts.OPERATIONS, *contact_emails.OPERATIONS, *tags.OPERATIONS),
     *(*segments.OPERATIONS, *segment_mail.OPERATIONS, *campaign_reports.OPERATIONS),
+    *(*content_score.OPERATIONS, *validation.OPERATIONS),
 )
 ELSEWHERE = {operation.id for operation in _OWN_WORLDS}
 SERVED = {operation.id: operation for operation in OPERATIONS if operation.id not in ELSEWHERE}

@@ -96,9 +96,12 @@ class RecipientUnsubscribed(EngineError):
 
 
 class QuotaExceeded(EngineError):
-    """The plan's {limit} messages of this month are used up."""
+    """The plan's {limit} {noun} of this month are used up."""
 
     code = "quota_exceeded"
+
+    def __init__(self, *, noun: str = "messages", **facts: Any) -> None:
+        super().__init__(noun=noun, **facts)
 
 
 class PlanLimitReached(EngineError):

@@ -5,6 +5,7 @@ from postrider.db.schema import metadata
 from postrider.engine.accounts import tables as accounts
 from postrider.engine.audience import tables as audience
 from postrider.engine.content.templates import tables as templates
+from postrider.engine.deliverability import tables as deliverability
 from postrider.engine.delivery import tables as delivery
 from postrider.engine.domains import tables as domains
 from postrider.engine.engagement import tables as engagement
@@ -26,6 +27,7 @@ __all__ = [
     "audience",
     "campaigns",
     "conversions",
+    "deliverability",
     "delivery",
     "domains",
     "engagement",

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from postrider.db.database import Database, Unavailable
 from postrider.engine.accounts import KeyKind, Keyring, Sessions
 from postrider.engine.audience.transfer import Folder
+from postrider.engine.deliverability import Validator
 from postrider.engine.engagement import Intake
 from postrider.engine.notices import Letterhead
 from postrider.engine.sending import Sender
@@ -31,6 +32,7 @@ class Services:
     letterhead: Letterhead  # of mail that the platform itself writes
     intake: Intake
     resolver: Resolver
+    validator: Validator  # of addresses, by the same resolver
     outgoing: Outgoing  # HTTP to addresses that customers name
     folder: Folder  # of files that are imported and exported
     import_max_bytes: int

@@ -12,6 +12,7 @@ from postrider.surfaces.mailerlogic import (
     campaign_reports,
     contact_emails,
     contacts,
+    content_score,
     credentials,
     domains,
     errors,
@@ -25,6 +26,7 @@ from postrider.surfaces.mailerlogic import (
     suppressions,
     tags,
     trial,
+    validation,
     webhooks,
 )
 from postrider.surfaces.mailerlogic.keys import KEYS
@@ -34,6 +36,8 @@ from postrider.surfaces.mailerlogic.webhook_format import FORMAT
 OPERATIONS: tuple[Operation, ...] = (
     *sending.OPERATIONS,
     *trial.OPERATIONS,
+    *content_score.OPERATIONS,
+    *validation.OPERATIONS,
     *events.OPERATIONS,
     *credentials.OPERATIONS,
     *domains.OPERATIONS,

@@ -1,11 +1,13 @@
 """POST /customer/test-email: one mail that is marked as a test, tracked as far as its domain's age allows."""
 
+import asyncio
 from typing import Any
 
 from starlette.responses import Response
 
-from postrider.engine import domains, messages
+from postrider.engine import deliverability, domains, messages
 from postrider.engine.content.headers import message_id
+from postrider.engine.deliverability import SPAM_WORD, Content
 from postrider.engine.domains import Domain
 from postrider.engine.messages import Status
 from postrider.engine.sending import Receipt, Submission, prepare
@@ -17,8 +19,6 @@ from postrider.surfaces.mailerlogic.limits import OLDEST_TEST_MODE, TEST_MODE_AG
 from postrider.surfaces.mailerlogic.sending import SCOPE
 from postrider.surfaces.mailerlogic.vocabulary import PURPOSES, STATUSES, TEST_MODES
 from postrider.surfaces.mailerlogic.wire import NewTest
-
-NOT_ANALYZED = "The content was not analyzed: this installation does not score content yet."
 
 
 async def send_test(call: Call, test: NewTest) -> Response:
@@ -44,7 +44,7 @@ async def send_test(call: Call, test: NewTest) -> Response:
                 "tracking": await _tracking(call, receipt),
             },
             "test_mode": mode,
-            "warnings": [NOT_ANALYZED] if test.analyze_content else [],
+            "warnings": await _warnings(call, test) if test.analyze_content else [],
             "recommendations": await _recommendations(call, domain),
             "next_steps": [f"GET /api/v1/emails/{to_uuid(receipt.group_id)}/events tells what became of it"],
         },
@@ -63,6 +63,13 @@ OPERATIONS = (
 def _mode_of(domain: Domain) -> str:
     age = clock.now_ms() - domain.created_at
     return next((mode for younger_than, mode in TEST_MODE_AGES if age < younger_than), OLDEST_TEST_MODE)
+
+
+async def _warnings(call: Call, test: NewTest) -> list[str]:
+    """The words of unwanted mail in it; what else there is, the content score tells."""
+    content = Content(test.subject, test.html or "", test.text or "")
+    scored = await asyncio.to_thread(deliverability.score, content)
+    return [f"{issue.location}: {issue.message}" for issue in scored.issues if issue.name == SPAM_WORD]
 
 
 async def _tracking(call: Call, receipt: Receipt) -> dict[str, Any]:
