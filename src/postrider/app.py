@@ -33,7 +33,6 @@ from postrider.engine.delivery.couriers import CaptureCourier, Courier, Relay, S
 from postrider.engine.delivery.direct import Direct, DirectCourier
 from postrider.engine.delivery.signing import Signers
 from postrider.engine.engagement import Intake, Sources
-from postrider.engine.insight import account
 from postrider.engine.journal import bounces
 from postrider.engine.notices.webhooks import tell_disabled
 from postrider.engine.sending import campaigns, guards
@@ -87,7 +86,6 @@ KEY_KINDS: tuple[KeyKind, ...] = tuple(kind for surface in SURFACES for kind in 
 FORMATS: webhooks.Formats = {each.webhooks.name: each.webhooks for each in SURFACES if each.webhooks}
 FOLLOWERS: tuple[journal.Follower, ...] = (
     journal.Follower("insight", insight.count),
-    account.follower,
     journal.Follower("soft-bounces", bounces.suppress_soft),
     guards.follower,
     audience.follower,

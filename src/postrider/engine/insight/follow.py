@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from postrider.db.database import Tx
 from postrider.engine import journal
 from postrider.engine.insight import coarse, store
+from postrider.engine.insight.account import follow as account
 from postrider.engine.insight.campaigns import follow as campaigns
-from postrider.engine.insight.tally import tally, told_of
+from postrider.engine.insight.tally import firsts_of, tally, told_of
 from postrider.engine.journal import Event
 from postrider.kit.ids import RowId
 
@@ -18,7 +19,9 @@ def count(tx: Tx, shard: int, events: Sequence[Event]) -> None:
         return set(ids) - journal.not_followed(tx, shard, organization_id, among=ids)
 
     told = told_of(tx, events)
-    found = tally(tx, told, counted_before)
+    firsts = firsts_of(tx, told, counted_before)
+    found = tally(told, firsts)
     store.add(tx, shard, found)
     coarse.add(tx, found)
     campaigns.count(tx, told, counted_before)
+    account.count(tx, events, told, firsts)

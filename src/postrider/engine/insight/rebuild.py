@@ -20,7 +20,7 @@ from postrider.engine.insight.campaigns.follow import Counted
 from postrider.engine.insight.campaigns.model import Seen, Sum
 from postrider.engine.insight.campaigns.refill import refill
 from postrider.engine.insight.campaigns.store import Row as CampaignRow
-from postrider.engine.insight.tally import Tally, bucket_of, tally, told_of
+from postrider.engine.insight.tally import Tally, bucket_of, firsts_of, tally, told_of
 from postrider.engine.journal.record import shard_of
 from postrider.kit.ids import RowId
 
@@ -92,7 +92,7 @@ def _count(tx: Tx, organization_id: int) -> tuple[Tally, Counted]:
 
     while page := journal.page_after(tx, organization_id, after, PAGE_EVENTS):
         told = told_of(tx, [event for event in page if event.id not in left_out])
-        found = tally(tx, told, counted_before)
+        found = tally(told, firsts_of(tx, told, counted_before))
         of_campaigns.each_time(told, by_campaign)
         total.places.update(found.places)
         total.tag_places.update(found.tag_places)

@@ -6,7 +6,7 @@ of several events of such a moment one counts, whichever comes first. Human firs
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from postrider.db.database import Tx
@@ -52,12 +52,9 @@ def told_of(tx: Tx, events: Sequence[Event]) -> list[Told]:
     return [(event, known[message_id]) for event, message_id in counted if message_id in known]
 
 
-def tally(tx: Tx, told: Sequence[Told], counted_before: Before) -> Tally:
-    """Count events."""
+def tally(told: Sequence[Told], firsts: "Firsts") -> Tally:
+    """Count events, and what of them was the first of its message."""
     found = Tally(Counter(), Counter())
-    if not told:
-        return found
-    firsts = firsts_of(tx, told, counted_before)
     alike: dict[_Alike, int] = defaultdict(int)  # many events of a batch are: their tags are told apart once
     for event, its in told:
         mail = its.domain_id or NO_DOMAIN, its.stream, tuple(its.tags)
@@ -147,6 +144,9 @@ _UNIQUE = {
     Measure.OPENED: Measure.OPENED_UNIQUE,
     Measure.CLICKED: Measure.CLICKED_UNIQUE,
 }
+
+
+Firsts = Mapping[RowId, Sequence[Change]]  # by event
 
 
 def _is_counted(event: Event) -> bool:

@@ -206,13 +206,7 @@ def test_revenue_is_told_by_days_of_a_zone_also_when_clocks_change(shop: Shop) -
     shop.order(campaign_id=best, amount_mils=64, currency="EUR", occurred_at=start)
 
     def told(currency: str) -> conversions.Revenue:
-        asked: dict[str, Any] = {
-            "start": start,
-            "end": end,
-            "currency": currency,
-            "zone": berlin,
-            "bucket": Step.DAY,
-        }
+        asked: dict[str, Any] = {"start": start, "end": end, "zone": berlin, "bucket": Step.DAY}
         return shop.database.read_now(
             lambda tx: conversions.revenue(tx, shop.principal, currency=currency, **asked)
         )

@@ -7,7 +7,6 @@ from sqlalchemy import insert
 
 from postrider.db.database import Database, Tx
 from postrider.engine import insight, journal, messages
-from postrider.engine.insight import account
 from postrider.engine.journal import Event, EventKind, Whose
 from postrider.engine.journal.follow import Dispatch, Follower
 from postrider.engine.messages import Content, ContentKind, NewMessage, Role, Status, Stream
@@ -17,7 +16,7 @@ from postrider.kit import clock
 from postrider.kit.ids import RowId, id_floor, new_id
 
 OWNER = "test"
-FOLLOWERS = (Follower("insight", insight.count), account.follower)
+FOLLOWERS = (Follower("insight", insight.count),)
 
 
 def id_at(at: int) -> RowId:

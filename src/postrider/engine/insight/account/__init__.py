@@ -1,7 +1,6 @@
 """An account as a whole: its days, what its mail is read with and where, how its audience grows."""
 
 from postrider.engine.insight.account.censuses import Count, begin, census, go_on, is_large, keep, taken_at
-from postrider.engine.insight.account.follow import follower
 from postrider.engine.insight.account.model import (
     Census,
     Change,
@@ -25,7 +24,6 @@ __all__ = [
     "Traits",
     "begin",
     "census",
-    "follower",
     "go_on",
     "growth",
     "is_large",

@@ -1,21 +1,18 @@
-"""The follower that counts an account as a whole; of contacts that are gone it forgets what they ordered."""
+"""What events add to the counts of an account as a whole; contacts that are gone ordered nothing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from postrider.db.database import Tx
-from postrider.engine import journal
 from postrider.engine.insight import conversions
 from postrider.engine.insight.account import store
 from postrider.engine.insight.account.tally import tally
+from postrider.engine.insight.tally import Firsts, Told
 from postrider.engine.journal import Event, EventKind
-from postrider.kit.ids import RowId
 
 
-def _follow(tx: Tx, shard: int, events: Sequence[Event]) -> None:
-    def counted_before(organization_id: int, ids: Collection[RowId]) -> Collection[RowId]:
-        return set(ids) - journal.not_followed(tx, shard, organization_id, among=ids)
-
-    store.add(tx, tally(tx, events, counted_before))
+def count(tx: Tx, events: Sequence[Event], told: Sequence[Told], firsts: Firsts) -> None:
+    """Add a batch of one shard."""
+    store.add(tx, tally(tx, events, told, firsts))
     conversions.forget(
         tx,
         [
@@ -24,6 +21,3 @@ def _follow(tx: Tx, shard: int, events: Sequence[Event]) -> None:
             if event.kind is EventKind.CONTACT_DELETED and event.contact_id is not None
         ],
     )
-
-
-follower = journal.Follower("account", _follow)

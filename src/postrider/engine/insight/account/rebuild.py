@@ -15,7 +15,7 @@ from postrider.db.database import Database, Tx
 from postrider.engine import journal
 from postrider.engine.insight.account import store
 from postrider.engine.insight.account.tally import Tally, tally
-from postrider.engine.insight.tally import bucket_of
+from postrider.engine.insight.tally import bucket_of, firsts_of, told_of
 from postrider.engine.journal.record import shard_of
 from postrider.kit.ids import RowId
 
@@ -60,7 +60,9 @@ def _count(tx: Tx, organization_id: int) -> Tally:
         return {event_id for event_id in ids if event_id <= after} - left_out
 
     while page := journal.page_after(tx, organization_id, after, PAGE_EVENTS):
-        found = tally(tx, [event for event in page if event.id not in left_out], counted_before)
+        events = [event for event in page if event.id not in left_out]
+        told = told_of(tx, events)
+        found = tally(tx, events, told, firsts_of(tx, told, counted_before))
         total.traits.update(found.traits)
         total.mail.update(found.mail)
         after = page[-1].id

@@ -13,18 +13,15 @@ from postrider.engine import engagement, journal
 from postrider.engine.audience import persons
 from postrider.engine.insight.account.model import Change, Trait
 from postrider.engine.insight.model import Measure
-from postrider.engine.insight.tally import Before, bucket_of, firsts_of, told_of
+from postrider.engine.insight.tally import Firsts, Told, bucket_of
 from postrider.engine.journal import Event, EventKind
 from postrider.engine.messages import traces
-from postrider.engine.messages.traces import Trace
-from postrider.kit.ids import RowId
 
 VALUE_MAX_CHARS = 100
 TraitPlace = tuple[int, int, int, str, bool]  # organization, trait, bucket, value, whether a click
 MailPlace = tuple[int, int, str]  # organization, bucket, a column of mail_rollups
 ChangePlace = tuple[int, int, int]  # organization, bucket, change
 
-_TRACED = {EventKind.OPENED, EventKind.CLICKED, EventKind.DELIVERED}
 _SENT = {EventKind.ACCEPTED: 1, EventKind.CANCELLED: -1}
 _CHANGES = {
     EventKind.CONTACT_CREATED: Change.CREATED,
@@ -43,23 +40,12 @@ class Tally(NamedTuple):
     changes: Counter[ChangePlace]
 
 
-def tally(tx: Tx, events: Sequence[Event], counted_before: Before) -> Tally:
-    """Count events of any organizations, each of which is given once."""
+def tally(tx: Tx, events: Sequence[Event], told: Sequence[Told], firsts: Firsts) -> Tally:
+    """Count events of any organizations; `told`: those of messages; `firsts`: what of them was the first."""
     found = Tally(Counter(), Counter(), Counter())
-    hits = [event for event in events if event.kind in _TRACED and event.message_id]
-    changes = [event for event in events if _change_of(event) is not None]
-    asked = [
-        (event.organization_id, event.message_id)
-        for event in (*hits, *changes)
-        if event.message_id is not None and event.contact_id is None
-    ]
-    traced = traces.of(tx, asked) if asked else {}
-    _count_traits(hits, found.traits)
-    for event in events:
-        if event.kind in _SENT:
-            found.mail[event.organization_id, bucket_of(event.at), "sent"] += _SENT[event.kind]
-    _count_mail(tx, hits, traced, counted_before, found.mail)
-    _count_changes(tx, changes, traced, found.changes)
+    _count_traits(events, found.traits)
+    _count_mail(events, told, firsts, found.mail)
+    _count_changes(tx, [event for event in events if _change_of(event) is not None], found.changes)
     return found
 
 
@@ -82,24 +68,18 @@ def _count_traits(events: Sequence[Event], found: Counter[TraitPlace]) -> None:
 
 
 def _count_mail(
-    tx: Tx,
-    events: Sequence[Event],
-    traced: Mapping[RowId, Trace],
-    counted_before: Before,
-    found: Counter[MailPlace],
+    events: Sequence[Event], told: Sequence[Told], firsts: Firsts, found: Counter[MailPlace]
 ) -> None:
     """Deliveries each time, a message's openings and clicks once, as the other rollups have them."""
     for event in events:
-        if event.kind is EventKind.DELIVERED and event.message_id in traced:
+        if event.kind in _SENT:
+            found[event.organization_id, bucket_of(event.at), "sent"] += _SENT[event.kind]
+    for event, its in told:
+        if event.kind is EventKind.DELIVERED:
             found[event.organization_id, bucket_of(event.at), "delivered"] += 1
-    hits = [event for event in events if event.kind in journal.HITS]
-    told = told_of(tx, hits) if hits else []
-    firsts = firsts_of(tx, told, counted_before) if told else {}
-    for event, _ in told:
+        delivered_at = its.first_delivered_at
         for at, measure, amount in firsts.get(event.id, ()):
             found[event.organization_id, bucket_of(at), _COLUMNS[measure]] += amount
-            its = traced.get(event.message_id or b"")
-            delivered_at = None if its is None else its.first_delivered_at
             if measure is Measure.OPENED_UNIQUE and delivered_at is not None and delivered_at <= at:
                 found[event.organization_id, bucket_of(delivered_at), "read"] += amount
 
@@ -107,10 +87,14 @@ def _count_mail(
 _COLUMNS = {Measure.OPENED_UNIQUE: "opened", Measure.CLICKED_UNIQUE: "clicked"}
 
 
-def _count_changes(
-    tx: Tx, events: Sequence[Event], traced: Mapping[RowId, Trace], found: Counter[ChangePlace]
-) -> None:
+def _count_changes(tx: Tx, events: Sequence[Event], found: Counter[ChangePlace]) -> None:
     """What happens to a mail changes the audience where its address is a contact."""
+    mails = [
+        (event.organization_id, event.message_id)
+        for event in events
+        if event.contact_id is None and event.message_id is not None
+    ]
+    traced = traces.of(tx, mails) if mails else {}
     keys = {
         event.id: (event.organization_id, traced[event.message_id].address_key)
         for event in events

@@ -18,7 +18,7 @@ MAIL_MAX = 1_000  # messages of one mail
 
 @record
 class Facets:
-    """Where a message is counted, and when it was opened and clicked for the first time."""
+    """Where a message is counted, and when it was opened, clicked and delivered for the first time."""
 
     domain_id: RowId | None
     stream: Stream
@@ -28,6 +28,7 @@ class Facets:
     campaign_id: RowId | None
     variant: int  # of its campaign's split test; 0: none
     content_id: RowId
+    first_delivered_at: int | None
 
 
 @record
@@ -61,7 +62,7 @@ class Filter(TypedDict, total=False):
 
 _of = Batch(
     """SELECT m.id, m.domain_id, m.stream, c.tags, m.first_opened_at, m.first_clicked_at, m.campaign_id,
-         COALESCE(m.variant, 0), m.content_id
+         COALESCE(m.variant, 0), m.content_id, m.first_delivered_at
        FROM v JOIN messages m ON m.organization_id = v.organization_id AND m.id = v.id
        LEFT JOIN contents c ON c.organization_id = m.organization_id AND c.id = m.content_id""",
     organization_id=int,
