@@ -1,6 +1,8 @@
 """How long files and functions may be, that modules say what they are for, and who may catch everything."""
 
 import ast
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,12 @@ def test_files_and_functions_are_short(path: str) -> None:
 @pytest.mark.parametrize("path", FILES)
 def test_a_module_says_what_it_is_for(path: str) -> None:
     assert ast.get_docstring(tree(path)), path
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """They are no packages: pytest would read the second as the first."""
+    names = [Path(path).name for path in python_files(ROOT / "tests") if Path(path).name.startswith("test_")]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if not path[14:].startswith(EDGES)])
