@@ -5,8 +5,10 @@ import textwrap
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from postrider.engine.content.nesting import is_readable
 from postrider.engine.content.shield import is_mark, restore_some, shield
 
+ALWAYS_PARSED_CHARS = 2_000  # however they are nested
 LINE_MAX_CHARS = 240  # of up to four octets each: below the 998 of a line
 
 _DROPPED = frozenset(["head", "style", "script", "title", "template", "object", "svg", "select", "textarea"])
@@ -14,6 +16,7 @@ _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u2060\ufeff]+")
 _SHOWN_LINK = re.compile(r"https?://|mailto:|tel:|\U000f1000", re.IGNORECASE)
 _BODY_END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
+_ANY_TAG = re.compile(r"<[^<>]*>")
 _SCHEME = re.compile(r"(?:https?://|mailto:|tel:)", re.IGNORECASE)
 # How many line ends stand before and after an element at least.
 _BREAKS = {
@@ -25,8 +28,13 @@ _BREAKS = {
 
 
 def to_text(html: str) -> str:
-    """Plain text with LF line ends; template tags stay, for the text is rendered as the HTML is."""
+    """Plain text with LF line ends; template tags stay, for the text is rendered as the HTML is.
+
+    HTML that is nested to no end is not parsed: its tags are taken out, and its words stay in one paragraph.
+    """
     shielded, pieces = shield(html)
+    if len(shielded) > ALWAYS_PARSED_CHARS and not is_readable(shielded):
+        return restore_some(_folded(" ".join(_ANY_TAG.sub(" ", shielded).split())), pieces)
     writer = _Writer()
     # A mark before or after the body would be a comment outside it, where the walk does not come.
     body = LexborHTMLParser("<body>" + _BODY_END.sub("", shielded)).body

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from postrider.engine.content import nesting
 from postrider.engine.content.text import to_text
 from postrider.kit.address import Mailbox
 from postrider.kit.record import record
@@ -17,8 +18,6 @@ from postrider.kit.record import record
 CONTENT_MAX_CHARS = 500_000  # of html and of text; what is larger no mail program shows whole
 LINKS_MAX = 2_000  # looked at, of images as many
 HIDDEN_MAX = 500  # elements that hide their text, looked at
-DEPTH_MAX = 500  # elements within each other
-REOPENED_MAX = 500_000  # open formats times tags
 SHOWN_MAX_CHARS = 300  # of a link's text
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -30,14 +29,6 @@ _HIDING = re.compile(
 _COLOUR = re.compile(r"(?<![-\w])color\s*:\s*([^;!]+)", re.IGNORECASE)
 _GROUND = re.compile(r"(?<![-\w])background(?:-color)?\s*:\s*([^;!]+)", re.IGNORECASE)
 _INVISIBLE = re.compile("[\\s\u00a0\u00ad\u034f\u061c\u180e\u200b-\u200f\u2007\u2060\ufeff]+")
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
-_FORMATS = frozenset("a b big code em font i nobr s small strike strong tt u".split())  # noqa: SIM905
-# They have no end, or another of their kind ends them.
-_FLAT = """
-area base br col embed hr img input link meta param source track wbr html head body
-p li dt dd option optgroup tr td th thead tbody tfoot colgroup
-"""
-_NEVER_DEEP = frozenset(_FLAT.split())
 _ACTIVE = "script, iframe, object, embed, applet, form, input"
 
 
@@ -91,7 +82,7 @@ class Facts:
 def read(content: Content) -> Facts:
     """Some milliseconds for a newsletter."""
     html, text = content.html[:CONTENT_MAX_CHARS], content.text[:CONTENT_MAX_CHARS]
-    is_readable = _is_readable(html)
+    is_readable = nesting.is_readable(html)
     tree = LexborHTMLParser(html) if html.strip() and is_readable else None
     body = to_text(html) if tree else text
     hrefs = list(_hrefs(tree)) if tree else [(url.group(), "") for url in _URL.finditer(text)][:LINKS_MAX]
@@ -113,24 +104,6 @@ def read(content: Content) -> Facts:
         has_language=bool(tree and tree.css_first("[lang]")),
         headers={name.lower(): value for name, value in content.headers.items()},
     )
-
-
-def _is_readable(html: str) -> bool:
-    """Whether parsing takes time in proportion to the length.
-
-    Each tag may look at all that is open, and open formats (`<b>`) are opened anew in every block.
-    """
-    depth = formats = deepest = most_formats = tags = 0
-    for match in _TAG.finditer(html):
-        tags += 1
-        name, step = match.group(2).lower(), -1 if match.group(1) else 1
-        if name in _FORMATS:
-            formats = max(0, formats + step)
-            most_formats = max(most_formats, formats)
-        if name not in _NEVER_DEEP:
-            depth = max(0, depth + step)
-            deepest = max(deepest, depth)
-    return deepest <= DEPTH_MAX and most_formats * tags <= REOPENED_MAX
 
 
 def _hrefs(tree: LexborHTMLParser) -> Iterator[tuple[str, str]]:

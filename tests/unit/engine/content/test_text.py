@@ -53,3 +53,16 @@ def test_a_hostile_depth_is_walked() -> None:
     started = time.perf_counter()
     assert to_text("<div>" * 20_000 + "deep").endswith("deep")
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p>" + "".join(f"<b id={number}>" for number in range(200)) + "</p>" + "<p>word" * 2_000,
+        "<div>" * 50_000 + "word",
+    ],
+)
+def test_html_that_is_nested_to_no_end_is_not_parsed(html: str) -> None:
+    text = to_text(html + " {{first_name}} last")
+    assert text.endswith("word {{first_name}} last")
+    assert "<" not in text

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.engine.deliverability.mails import CORPUS, FARM, NEWSLETTER, PHISH, PROSE, RECEIPT, SHOP
 
+from postrider.engine.content.nesting import DEPTH_MAX
 from postrider.engine.deliverability import Content, score
-from postrider.engine.deliverability.content import DEPTH_MAX
 from postrider.engine.deliverability.rules import RULES
 from postrider.engine.deliverability.score import GRADES
 from postrider.kit.address import parse_mailbox
